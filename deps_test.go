@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package coracle_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// policy is the import architecture: each package, and what it may import
+// besides the standard library ("…/" stands for this module). "pure" packages
+// can neither see nor change the world. It is a statement of policy: a build
+// that does not fit is changed, not the table.
+//
+// No arrow runs between runtime, imgmgr and cni-plugins.
+const policy = `
+internal/fail       pure+syscall :
+internal/sys/linux  pure         : golang.org/x/sys/unix
+internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
+internal/command                 : …/internal/fail golang.org/x/sys/unix
+internal/inroot                  : …/internal/sys …/internal/fail …/internal/sys/linux
+internal/testkit                 : *
+specs               pure+embed   :
+
+runtime/prog        pure         : …/internal/sys/linux
+runtime/prog/progtest pure       : …/runtime/prog …/internal/sys/linux
+runtime/config      pure         : …/internal/fail …/internal/sys/linux github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
+runtime/facts       pure         :
+runtime/probe                    : …/runtime/facts …/internal/sys …/internal/sys/linux …/internal/fail
+runtime/cgroup/resources pure    : …/internal/fail …/internal/sys/linux …/runtime/facts github.com/opencontainers/runtime-spec
+runtime/cgroup                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/facts …/runtime/cgroup/resources github.com/opencontainers/runtime-spec
+runtime/plan        pure         : …/internal/fail …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/cgroup/resources github.com/opencontainers/runtime-spec
+runtime/launch                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/prog
+runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
+runtime/container                : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
+runtime/cli                      : …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container github.com/opencontainers/runtime-spec
+runtime/cmd/coracle              : …/internal/command …/runtime/cli
+
+tests/truth                      : *
+tests/bench                      : *
+tests/mutants                    : *
+`
+
+// pureForbids is the standard packages that a pure package does without.
+var pureForbids = []string{"os", "os/exec", "net", "net/http", "time", "unsafe", "syscall", "runtime", "embed", "reflect", "io/fs", "path/filepath"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImports(t *testing.T) {
+	const module = "github.com/coracle-oci/coracle/"
+	allowed, pure := map[string][]string{}, map[string][]string{}
+	for line := range strings.Lines(policy) {
+		left, right, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
+		fields := strings.Fields(left)
+		allowed[fields[0]] = strings.Fields(right)
+		if len(fields) > 1 {
+			pure[fields[0]] = strings.Split(fields[1], "+")
+		}
+	}
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		may, ok := allowed[name]
+		if len(p.Imports) == 0 {
+			continue // nothing but tests
+		}
+		if !ok {
+			t.Errorf("%s is not in the table", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if first, _, _ := strings.Cut(i, "/"); !strings.Contains(first, ".") {
+				if pure[name] != nil && slices.Contains(pureForbids, i) && !slices.Contains(pure[name], i) {
+					t.Errorf("%s is pure and must not import %s", name, i)
+				}
+				continue
+			}
+			i = strings.Replace(i, module, "…/", 1)
+			if !slices.ContainsFunc(may, func(a string) bool {
+				return a == "*" || a == i || strings.HasPrefix(i, a+"/") && !strings.HasPrefix(a, "…/")
+			}) {
+				t.Errorf("%s must not import %s", name, i)
+			}
+		}
+	}
+}
