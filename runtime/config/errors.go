@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// looksLikeJSON refuses what is no JSON object at all, in words that fit better
+// than those of a tokenizer which stumbles over the first byte.
+func looksLikeJSON(data []byte) error {
+	rest := bytes.TrimLeft(data, " \t\r\n")
+	switch {
+	case len(rest) == 0:
+		return fail.At(Name, "is empty")
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return &fail.Error{Where: Name, Doing: "begins with a byte order mark", Hint: "save it as plain UTF-8"}
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+		return &fail.Error{Where: Name, Doing: "is UTF-16", Hint: "save it as plain UTF-8"}
+	case rest[0] != '{':
+		if kind := jsontext.Value(rest[:1]).Kind(); kind != 0 && kind != '}' && kind != ']' {
+			return fail.At(Name, "must be an object, not "+kindName(kind))
+		}
+		return &fail.Error{Where: Name, Doing: "is not JSON: it begins with " + strconv.QuoteRuneToASCII(firstRune(rest))}
+	}
+	return nil
+}
+
+func firstRune(b []byte) rune {
+	first, _ := utf8.DecodeRune(b)
+	return first
+}
+
+// bad notes that the value read last is wrong.
+func (r *reader) bad(what string) {
+	if r.err == nil {
+		r.err = fail.At(strings.TrimRight(Name+" "+r.path(), " "), what)
+	}
+}
+
+// wrong notes that the value read last is of another type than the spec's.
+func (r *reader) wrong(want, got jsontext.Kind) {
+	r.bad("must be " + kindName(want) + ", not " + kindName(got))
+}
+
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case 'n':
+		return "null"
+	default:
+		return "true or false"
+	}
+}
+
+// syntax notes an error of the tokenizer.
+func (r *reader) syntax(err error) {
+	if r.err != nil {
+		return
+	}
+	at, what := r.tokens.InputOffset(), err.Error()
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		at, what = syntactic.ByteOffset, syntactic.Err.Error()
+	}
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		what = r.duplicate(at)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		at, what = int64(len(r.text)), "the text ends too early"
+	}
+	r.err = fail.At(r.position(at), what)
+}
+
+// duplicate names the property at an offset, which stands there for the second time.
+func (r *reader) duplicate(at int64) string {
+	name := "a name"
+	rest := strings.TrimLeft(r.text[at:], " \t\r\n,")
+	if raw, err := jsontext.NewDecoder(strings.NewReader(rest)).ReadValue(); err == nil {
+		name = string(raw)
+	}
+	return name + " is given twice in the same object"
+}
+
+// position returns "config.json:3:17": line and column in bytes, both from 1.
+func (r *reader) position(offset int64) string {
+	before := r.text[:min(offset, int64(len(r.text)))]
+	line := 1 + strings.Count(before, "\n")
+	column := len(before) - strings.LastIndexByte(before, '\n')
+	return Name + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
+}
+
+// path returns where the token read last stands: "mounts[3].options[1]". It is
+// the JSON pointer in the form in which people write it.
+func (r *reader) path() string {
+	var b strings.Builder
+	level := 0
+	for name := range r.tokens.StackPointer().Tokens() {
+		// A pointer does not say whether "0" is an index or a name.
+		if kind, _ := r.tokens.StackIndex(level + 1); kind == '[' {
+			b.WriteString("[" + name + "]")
+		} else {
+			b.WriteString(member(b.Len() == 0, name))
+		}
+		level++
+	}
+	return b.String()
+}
+
+// member returns a property's name as a path has it: quoted in brackets where a
+// dot would mislead, as in sysctl["net.ipv4.ip_forward"].
+func member(first bool, name string) string {
+	switch {
+	case name == "" || strings.ContainsAny(name, ".[]\" \t\n"):
+		return "[" + strconv.Quote(name) + "]"
+	case first:
+		return name
+	default:
+		return "." + name
+	}
+}
