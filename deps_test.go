@@ -42,6 +42,7 @@ runtime/container                : …/internal/fail …/internal/sys …/intern
 runtime/cli                      : …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
+tools/gotest                     :
 tests/truth                      : *
 tests/bench                      : *
 tests/mutants                    : *

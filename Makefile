@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The coracle authors
+
+PREFIX    ?= /usr/local
+PLUGINDIR ?= /opt/cni/bin
+COMMIT    ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+T         ?= 30s
+
+# Static programs: without cgo nothing of them is linked at run time.
+export CGO_ENABLED = 0
+GOBUILD = go build -trimpath -ldflags '-s -w -X github.com/coracle-oci/coracle/internal/command.commit=$(COMMIT)'
+UNIT    = $$(go list ./... | grep -v /tests/)
+ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|mutants)$$')
+
+help: ## say what can be made (this text)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+build: ## bin/coracle, bin/imgmgr, bin/cninet and the plugins in bin/cni/
+	$(GOBUILD) -o bin/ ./runtime/cmd/coracle ./imgmgr/cmd/imgmgr ./cni-plugins/cmd/cninet
+	$(GOBUILD) -o bin/cni/bridge ./cni-plugins/cmd/cni
+	ln -f bin/cni/bridge bin/cni/host-local
+	ln -f bin/cni/bridge bin/cni/loopback
+
+install: build ## programs to PREFIX=/usr/local, plugins to PLUGINDIR=/opt/cni/bin; DESTDIR
+	install -D -t $(DESTDIR)$(PREFIX)/bin bin/coracle bin/imgmgr bin/cninet
+	install -D -t $(DESTDIR)$(PLUGINDIR) bin/cni/bridge
+	ln -f $(DESTDIR)$(PLUGINDIR)/bridge $(DESTDIR)$(PLUGINDIR)/host-local
+	ln -f $(DESTDIR)$(PLUGINDIR)/bridge $(DESTDIR)$(PLUGINDIR)/loopback
+
+clean: ## remove bin/ and out/
+	rm -rf bin out
+
+fmt: ## format the Go files
+	gofmt -w $$(git ls-files '*.go')
+
+demo: ## the whole job as a tutorial: image, registry, two containers, a network (root)
+	tools/setup.sh demo
+	$(MAKE) --no-print-directory build
+	tools/demo.sh
+
+test: ## what CI runs (root): install what it needs, then everything below but mutants and bench
+	tools/setup.sh test
+	rm -rf out/test
+	$(MAKE) --no-print-directory lint build
+	CGO_ENABLED=1 go run ./tools/gotest -race -timeout 10m $(UNIT)
+	$(MAKE) --no-print-directory test-root test-vm
+	go run ./tools/gotest -summary
+
+test-unit: ## no root, no network, under a minute
+	go run ./tools/gotest -timeout 2m $(UNIT)
+
+test-root: build ## the tests of the built programs on this machine (root)
+	go run ./tools/gotest -count 1 -p 1 -timeout 15m $(ROOT)
+
+test-vm: build ## the same tests on cgroup v2 and systemd, in a throw-away machine (root)
+	tests/vm/batch
+
+test-mutants: build ## drop each step of the golden plans in turn: a test must notice (root)
+	go test -count 1 -timeout 60m -v ./tests/mutants
+
+bench: build ## measure beside crun, runc, umoci and Debian's CNI plugins; writes bench/RESULTS.md (root)
+	tools/setup.sh bench
+	go run ./tests/bench
+
+fuzz: ## every fuzz target for T=30s
+	tools/fuzz.sh $(T)
+
+lint: ## gofmt, go vet; the same for arm64, which is also built
+	test -z "$$(gofmt -l $$(git ls-files '*.go') | tee /dev/stderr)"
+	go vet ./...
+	GOARCH=arm64 go vet ./...
+	GOARCH=arm64 go build -o /dev/null ./...
+
+release: ## out/release/: reproducible tarballs for amd64 and arm64, and their checksums
+	tools/release.sh
+
+.PHONY: help build install clean fmt demo test test-unit test-root test-vm test-mutants bench fuzz lint release

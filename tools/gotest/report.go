@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// An event is what go test -json prints for each thing that happens
+// (go doc test2json).
+type event struct {
+	Action  string
+	Package string
+	Test    string
+	Output  string
+	Elapsed float64
+}
+
+// An Outcome is how one test ended.
+type Outcome struct {
+	Action string // "pass", "fail" or "skip"
+	Test   string // "package.TestName/sub"
+}
+
+// A Report turns events into text, and keeps what the verdict depends on.
+type Report struct {
+	Out      io.Writer
+	Skips    []string // the test names that tests/SKIPS lists
+	Outcomes []Outcome
+	Failed   int // tests and packages
+
+	badSkips []string
+	output   map[string][]string // of tests that have not ended, by Outcome.Test
+}
+
+// Read prints events until they end.
+func (r *Report) Read(events io.Reader) error {
+	r.output = map[string][]string{}
+	lines := bufio.NewScanner(events)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			fmt.Fprintln(r.Out, lines.Text()) // not an event: somebody's plain words
+			continue
+		}
+		r.handle(e)
+	}
+	return lines.Err()
+}
+
+func (r *Report) handle(e event) {
+	switch {
+	case e.Action == "build-output":
+		fmt.Fprint(r.Out, e.Output)
+	case e.Test == "":
+		r.handlePackage(e)
+	default:
+		r.handleTest(e)
+	}
+}
+
+// handlePackage prints a line per package, as go test does. A test binary that
+// ran without go test says only PASS or FAIL.
+func (r *Report) handlePackage(e event) {
+	switch e.Action {
+	case "output":
+		if e.Output != "PASS\n" && e.Output != "FAIL\n" && !strings.HasSuffix(e.Output, "[no test files]\n") {
+			fmt.Fprint(r.Out, e.Output)
+		}
+	case "fail":
+		r.Failed++
+		// What had not ended when the package did (a time-out, a crash) tells why.
+		for _, lines := range r.output {
+			fmt.Fprint(r.Out, strings.Join(lines, ""))
+		}
+		r.output = map[string][]string{}
+	}
+}
+
+func (r *Report) handleTest(e event) {
+	name := e.Package + "." + e.Test
+	switch e.Action {
+	case "output":
+		r.output[name] = append(r.output[name], e.Output)
+		return
+	case "pass":
+		for _, line := range r.output[name] {
+			if strings.Contains(line, "TEST_SEED=") {
+				fmt.Fprintf(r.Out, "%s: %s\n", e.Test, strings.TrimSpace(line))
+			}
+		}
+	case "skip":
+		fmt.Fprint(r.Out, strings.Join(r.output[name], ""))
+		if !r.listed(e.Test) {
+			r.badSkips = append(r.badSkips, e.Test)
+		}
+	case "fail":
+		r.Failed++
+		fmt.Fprint(r.Out, strings.Join(r.output[name], ""))
+	default: // "run", "pause", "cont"
+		return
+	}
+	delete(r.output, name)
+	r.Outcomes = append(r.Outcomes, Outcome{e.Action, name})
+}
+
+// listed reports whether tests/SKIPS has the test, or one that contains it.
+func (r *Report) listed(test string) bool {
+	return slices.ContainsFunc(r.Skips, func(s string) bool {
+		return test == s || strings.HasPrefix(test, s+"/")
+	})
+}
+
+// Verdict returns an error if a test or package failed, or if a test was skipped
+// that may not be.
+func (r *Report) Verdict() error {
+	var all []error
+	if r.Failed > 0 {
+		all = append(all, fmt.Errorf("%d tests or packages failed", r.Failed))
+	}
+	if len(r.badSkips) > 0 {
+		all = append(all, fmt.Errorf("skipped, but not listed in %s: %s", skipsFile, strings.Join(r.badSkips, ", ")))
+	}
+	return errors.Join(all...)
+}
+
+// ParseSkips returns the test names of the text of tests/SKIPS.
+func ParseSkips(text string) []string {
+	var names []string
+	for line := range strings.Lines(text) {
+		name, _, ok := strings.Cut(line, "\t")
+		if ok && !strings.HasPrefix(line, "#") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
