@@ -43,6 +43,15 @@ runtime/cli                      : …/internal/fail …/internal/sys …/intern
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :
+imgmgr/ref          pure         : …/internal/fail
+imgmgr/descriptor   pure         : …/internal/fail github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
+imgmgr/layout                    : …/internal/fail …/internal/sys …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
+imgmgr/registry                  : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json cuelabs.dev/go/oci/ociregistry
+imgmgr/copy                      : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
+imgmgr/serve                     : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout github.com/opencontainers/image-spec github.com/opencontainers/go-digest cuelabs.dev/go/oci/ociregistry
+imgmgr/cli                       : …/internal/fail …/internal/command …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry …/imgmgr/copy …/imgmgr/serve …/imgmgr/layer …/imgmgr/unpack github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json github.com/spf13/cobra github.com/spf13/pflag
+imgmgr/cmd/imgmgr                : …/internal/command …/imgmgr/cli
+
 tests/truth                      : *
 tests/bench                      : *
 tests/mutants                    : *
