@@ -36,11 +36,11 @@ func TestReport(t *testing.T) {
 			`{"Action":"output","Package":"p","Test":"TestA","Output":"why\n"}
 {"Action":"fail","Package":"p","Test":"TestA"}
 {"Action":"fail","Package":"p"}`,
-			"why\n", "2 tests or packages failed"},
+			"why\nFAIL\tp\t0.000s\n", "2 tests or packages failed"},
 		{"a crash prints what had not ended",
 			`{"Action":"output","Package":"p","Test":"TestA","Output":"panic\n"}
 {"Action":"fail","Package":"p"}`,
-			"panic\n", "1 tests or packages failed"},
+			"FAIL\tp\t0.000s\npanic\n", "1 tests or packages failed"},
 		{"a listed skip is fine, its subtests too",
 			`{"Action":"skip","Package":"p","Test":"TestListed/sub"}
 {"Action":"skip","Package":"p","Test":"TestListed"}`,
@@ -52,7 +52,11 @@ func TestReport(t *testing.T) {
 		{"a build that breaks is shown",
 			`{"Action":"build-output","ImportPath":"p","Output":"x.go:1: no\n"}
 {"Action":"fail","Package":"p"}`,
-			"x.go:1: no\n", "1 tests or packages failed"},
+			"x.go:1: no\nFAIL\tp\t0.000s\n", "1 tests or packages failed"},
+		{"a test binary alone has a line too",
+			`{"Action":"output","Package":"vm/p","Output":"PASS\n"}
+{"Action":"pass","Package":"vm/p","Elapsed":1.5}`,
+			"ok  \tvm/p\t1.500s\n", ""},
 		{"plain words pass through", "vm: booting\n", "vm: booting\n", ""},
 	} {
 		r, text := report(t, c.events)

@@ -38,11 +38,12 @@ type Report struct {
 
 	badSkips []string
 	output   map[string][]string // of tests that have not ended, by Outcome.Test
+	closed   map[string]bool     // by package: its own closing line was printed
 }
 
 // Read prints events until they end.
 func (r *Report) Read(events io.Reader) error {
-	r.output = map[string][]string{}
+	r.output, r.closed = map[string][]string{}, map[string]bool{}
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -68,20 +69,32 @@ func (r *Report) handle(e event) {
 }
 
 // handlePackage prints a line per package, as go test does. A test binary that
-// ran without go test says only PASS or FAIL.
+// ran without go test says only PASS or FAIL: its line is made here.
 func (r *Report) handlePackage(e event) {
 	switch e.Action {
 	case "output":
+		if strings.HasPrefix(e.Output, "ok  \t") || strings.HasPrefix(e.Output, "FAIL\t") {
+			r.closed[e.Package] = true
+		}
 		if e.Output != "PASS\n" && e.Output != "FAIL\n" && !strings.HasSuffix(e.Output, "[no test files]\n") {
 			fmt.Fprint(r.Out, e.Output)
 		}
+	case "pass":
+		r.close("ok  ", e)
 	case "fail":
 		r.Failed++
+		r.close("FAIL", e)
 		// What had not ended when the package did (a time-out, a crash) tells why.
 		for _, lines := range r.output {
 			fmt.Fprint(r.Out, strings.Join(lines, ""))
 		}
 		r.output = map[string][]string{}
+	}
+}
+
+func (r *Report) close(verdict string, e event) {
+	if !r.closed[e.Package] {
+		fmt.Fprintf(r.Out, "%s\t%s\t%.3fs\n", verdict, e.Package, e.Elapsed)
 	}
 }
 
