@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// MountOptions returns the mount options that coracle knows by name, sorted. It
+// is the list of config.md, "Linux mount options", less idmap and ridmap, which
+// are refused. All other options are the file system's own.
+func MountOptions() []string { return slices.Clone(mountOptions) }
+
+// KnownMountOption tells whether option is in [MountOptions].
+func KnownMountOption(option string) bool {
+	_, known := slices.BinarySearch(mountOptions, option)
+	return known
+}
+
+// IsBind tells whether a mount with these options is a bind mount. The type does
+// not count: config.md, "Mounts", for POSIX platforms.
+func IsBind(options []string) bool {
+	return slices.Contains(options, "bind") || slices.Contains(options, "rbind")
+}
+
+// mountOptions is sorted.
+var mountOptions = []string{
+	"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec",
+	"iversion", "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime",
+	"noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
+	"nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime",
+	"relatime", "remount", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec",
+	"rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate",
+	"rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid",
+	"rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime",
+	"suid", "symfollow", "sync", "tmpcopyup", "unbindable",
+}
+
+// Namespaces returns the namespace types of config-linux.md, sorted.
+func Namespaces() []string { return slices.Clone(namespaces) }
+
+var namespaces = []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}
+
+// propagations are the values of rootfsPropagation. The spec has four; the
+// recursive spellings are what engines write (containerd's CRI, docker).
+var propagations = []string{"private", "rprivate", "rshared", "rslave", "runbindable", "shared", "slave", "unbindable"}
+
+// Capabilities returns the names of capabilities(7) by number: the name of
+// capability n is at index n.
+func Capabilities() []string { return slices.Clone(capabilityNames) }
+
+// CapabilityNumber returns the number of a capability such as "CAP_SYS_ADMIN".
+func CapabilityNumber(name string) (int, bool) {
+	n := slices.Index(capabilityNames, name)
+	return n, n >= 0
+}
+
+// capabilityNames is ordered by number: include/uapi/linux/capability.h.
+var capabilityNames = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
+	"CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
+	"CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
+	"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
+	"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
+	"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD",
+	"CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP",
+	"CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
+	"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
+}
+
+// RlimitNumber returns the resource number of a limit such as "RLIMIT_NOFILE",
+// setrlimit(2).
+func RlimitNumber(name string) (int, bool) {
+	n := slices.Index(rlimitNames, name)
+	return n, n >= 0
+}
+
+// rlimitNames is ordered by number: include/uapi/asm-generic/resource.h, which
+// amd64 and arm64 share.
+var rlimitNames = []string{
+	"RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE",
+	"RLIMIT_RSS", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS",
+	"RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE",
+	"RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+}
+
+// nearest returns "did you mean X?" for the name that is closest to word, or ""
+// where none is close: a wrong hint is worse than none.
+func nearest(word string, names []string) string {
+	// What other tools call these: nsenter(1), /proc/PID/ns, capsh(1), ulimit.
+	switch word {
+	case "net":
+		word = "network"
+	case "mnt":
+		word = "mount"
+	}
+	best, closest := "", 1+len(word)/3
+	for _, name := range names {
+		d := distance(strings.ToLower(word), strings.ToLower(name))
+		// "NOFILE" and "nofile" for RLIMIT_NOFILE, "net_admin" for CAP_NET_ADMIN.
+		if strings.HasSuffix(name, "_"+strings.ToUpper(word)) {
+			d = 0
+		}
+		if d < closest {
+			best, closest = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + best + "?"
+}
+
+// distance is Levenshtein's: the number of letters to add, drop or change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

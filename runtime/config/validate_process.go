@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package config
+
+import "github.com/opencontainers/runtime-spec/specs-go"
+
+// noID is (uid_t)-1: setresuid(2) and chown(2) read it as "leave the id as it
+// is", which would leave the process with the ids of the runtime.
+const noID = 1<<32 - 1
+
+// process checks process: config.md, "Process".
+func (v *validator) process() {
+	p := v.config.Process
+	if p == nil {
+		v.refuse(path("process"), "is missing")
+		return
+	}
+	v.user(&p.User)
+	v.absolute(p.Cwd, path("process.cwd"))
+	switch {
+	case len(p.Args) == 0:
+		v.refuse(path("process.args"), "is missing")
+	case p.Args[0] == "":
+		// The words that engines translate into exit status 127.
+		v.refuse(path("process.args[0]"), `exec: "": executable file not found in $PATH`)
+	}
+	v.environment(p.Env, "process.env")
+	if size := p.ConsoleSize; size != nil && p.Terminal {
+		const most = 1<<16 - 1 // struct winsize, ioctl_tty(2)
+		if size.Height > most || size.Width > most {
+			v.refuse(path("process.consoleSize"), "%d x %d is more than %d", size.Width, size.Height, most)
+		}
+	}
+	v.rlimits(p.Rlimits)
+	v.capabilities(p.Capabilities)
+	if adj := p.OOMScoreAdj; adj != nil && (*adj < -1000 || *adj > 1000) {
+		v.refuse(path("process.oomScoreAdj"), "%d is not between -1000 and 1000", *adj)
+	}
+	v.unsupported(p.ApparmorProfile != "" && p.ApparmorProfile != "unconfined", path("process.apparmorProfile"),
+		"remove it to run without an AppArmor profile")
+	v.unsupported(p.SelinuxLabel != "", path("process.selinuxLabel"), "remove it to run without an SELinux label")
+	v.unsupported(p.Scheduler != nil, path("process.scheduler"), "remove it to run with the scheduler of the caller")
+	v.unsupported(p.IOPriority != nil, path("process.ioPriority"), "remove it to run with the priority of the caller")
+	v.unsupported(p.ExecCPUAffinity != nil, path("process.execCPUAffinity"), "remove it; linux.resources.cpu.cpus is supported")
+}
+
+func (v *validator) user(u *specs.User) {
+	v.id(u.UID, path("process.user.uid"))
+	v.id(u.GID, path("process.user.gid"))
+	for i, gid := range u.AdditionalGids {
+		v.id(gid, path("process.user.additionalGids[%d]", i))
+	}
+	if u.Umask != nil && *u.Umask > 0o777 {
+		// Written in decimal in JSON, which is how 0022 becomes 22.
+		v.refuse(path("process.user.umask"), "%d (octal %o) is more than 511 (octal 777)", *u.Umask, *u.Umask)
+	}
+}
+
+func (v *validator) id(id uint32, where at) {
+	if id == noID {
+		v.refuse(where, "%d is no id: the kernel reads it as -1", id)
+	}
+}
+
+func (v *validator) rlimits(limits []specs.POSIXRlimit) {
+	seen := map[string]bool{}
+	for i, l := range limits {
+		v.oneOf(l.Type, rlimitNames, path("process.rlimits[%d].type", i), "limit")
+		if seen[l.Type] {
+			v.refuse(path("process.rlimits[%d].type", i), "%s is given twice", l.Type)
+		}
+		seen[l.Type] = true
+		if l.Soft > l.Hard {
+			v.refuse(path("process.rlimits[%d].soft", i), "%d is more than the hard limit %d", l.Soft, l.Hard)
+		}
+	}
+}
+
+// capabilities warns of unknown ones: they leave less privilege than asked for,
+// and engines that are newer than the runtime send them (config.md, "Linux Process").
+func (v *validator) capabilities(c *specs.LinuxCapabilities) {
+	if c == nil {
+		return
+	}
+	warned := map[string]bool{}
+	for _, set := range []struct {
+		name string
+		list []string
+	}{
+		{"bounding", c.Bounding}, {"effective", c.Effective}, {"inheritable", c.Inheritable},
+		{"permitted", c.Permitted}, {"ambient", c.Ambient},
+	} {
+		for i, name := range set.list {
+			if _, ok := CapabilityNumber(name); !ok && !warned[name] {
+				warned[name] = true
+				v.warn(path("process.capabilities.%s[%d]", set.name, i), "unknown capability %q is ignored", name)
+			}
+		}
+	}
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// valid returns the smallest config that nothing is wrong with, with all namespaces.
+func valid() *Config {
+	c := &Config{Spec: specs.Spec{
+		Version: "1.0.2-dev",
+		Root:    &specs.Root{Path: "rootfs"},
+		Process: &specs.Process{Cwd: "/", Args: []string{"sh"}},
+		Linux:   &specs.Linux{},
+	}}
+	for _, kind := range Namespaces() {
+		if kind != "user" {
+			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(kind)})
+		}
+	}
+	return c
+}
+
+func texts(found []*fail.Error) []string {
+	var all []string
+	for _, e := range found {
+		text := e.Error()
+		if e.Hint != "" {
+			text += "; hint: " + e.Hint
+		}
+		all = append(all, strings.TrimPrefix(text, Name+" "))
+	}
+	return all
+}
+
+func TestValid(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"minimal":              func(c *Config) {},
+		"no linux":             func(c *Config) { c.Linux = nil },
+		"pre-release":          func(c *Config) { c.Version = "1.0.0-rc5+dev.7" },
+		"newer minor":          func(c *Config) { c.Version = "1.99.0" },
+		"unconfined":           func(c *Config) { c.Process.ApparmorProfile = "unconfined" },
+		"empty netDevices":     func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{} },
+		"size, no terminal":    func(c *Config) { c.Process.ConsoleSize = &specs.Box{Height: 1 << 20} },
+		"host name":            func(c *Config) { c.Hostname = strings.Repeat("a", 64) },
+		"engine's propagation": func(c *Config) { c.Linux.RootfsPropagation = "rslave" },
+		"joined user namespace": func(c *Config) {
+			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user", Path: "/proc/1/ns/user"})
+		},
+		"every known mount option on a bind": func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/a", Options: MountOptions()}}
+		},
+		"fs data": func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", Options: []string{"size=64k", "huge"}}}
+		},
+		"remount": func(c *Config) { c.Mounts = []specs.Mount{{Destination: "/", Options: []string{"remount", "ro"}}} },
+		"sysctls": func(c *Config) {
+			c.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.100/forwarding": "1",
+				"net.ipv4.conf.eth0/100.forwarding": "1", "kernel.msgmax": "1", "kernel.domainname": "x", "fs.mqueue.msg_max": "1"}
+		},
+		"fifo without numbers": func(c *Config) {
+			c.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fifo", Type: "p", Major: -1}}
+		},
+		"time offsets": func(c *Config) {
+			c.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: -5}, "monotonic": {Nanosecs: 999999999}}
+		},
+		"neighbouring mappings": func(c *Config) {
+			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
+			c.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}, {ContainerID: 1, HostID: 100000, Size: 65536}}
+			c.Linux.GIDMappings = []specs.LinuxIDMapping{{Size: noID}}
+		},
+	} {
+		c := valid()
+		change(c)
+		if err := Validate(c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(c.Warnings) > 0 {
+			t.Errorf("%s: %q", name, c.Warnings)
+		}
+	}
+}
+
+func TestFindings(t *testing.T) {
+	twice := func(x specs.LinuxNamespace) func(*Config) {
+		return func(c *Config) { c.Linux.Namespaces = append(c.Linux.Namespaces, x) }
+	}
+	hook := func(h specs.Hook) func(*Config) {
+		return func(c *Config) { c.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/a"}, h}} }
+	}
+	mount := func(m specs.Mount) func(*Config) {
+		return func(c *Config) { c.Mounts = []specs.Mount{m} }
+	}
+	sysctl := func(name string) func(*Config) {
+		return func(c *Config) { c.Linux.Sysctl = map[string]string{name: "1"} }
+	}
+	maps := func(m ...specs.LinuxIDMapping) func(*Config) {
+		return func(c *Config) {
+			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
+			c.Linux.UIDMappings, c.Linux.GIDMappings = m, []specs.LinuxIDMapping{{Size: 1}}
+		}
+	}
+	device := func(d specs.LinuxDevice) func(*Config) {
+		return func(c *Config) { c.Linux.Devices = []specs.LinuxDevice{d} }
+	}
+	umask, zero, adj, none := uint32(0o1000), 0, 1001, uint32(noID)
+	for _, c := range []struct {
+		name string
+		have func(*Config)
+		want string
+	}{
+		{"no version", func(c *Config) { c.Version = "" }, "ociVersion: is missing"},
+		{"version 2", func(c *Config) { c.Version = "2.0.0" }, "ociVersion: version 2.0.0 is not supported; coracle knows all of 1.x"},
+		{"version 1", func(c *Config) { c.Version = "1" }, `ociVersion: "1" is not a version such as 1.3.0`},
+		{"version 01", func(c *Config) { c.Version = "1.02.0" }, `ociVersion: "1.02.0" is not a version such as 1.3.0`},
+		{"version dash", func(c *Config) { c.Version = "1.0.0-" }, `ociVersion: "1.0.0-" is not a version such as 1.3.0`},
+		{"no root", func(c *Config) { c.Root = nil }, "root: is missing"},
+		{"no root path", func(c *Config) { c.Root.Path = "" }, "root.path: is missing"},
+		{"annotation", func(c *Config) { c.Annotations = map[string]string{"": "x"} }, "annotations: a key is empty"},
+		{"hostname without uts", func(c *Config) { c.Hostname, c.Linux = "a", nil }, `hostname: needs a uts namespace; hint: add {"type": "uts"} to linux.namespaces, or remove hostname`},
+		{"domainname without uts", func(c *Config) { c.Domainname, c.Linux = "a", nil }, `domainname: needs a uts namespace; hint: add {"type": "uts"} to linux.namespaces, or remove domainname`},
+		{"long hostname", func(c *Config) { c.Hostname = strings.Repeat("a", 65) }, "hostname: is longer than 64 bytes"},
+
+		{"no process", func(c *Config) { c.Process = nil }, "process: is missing"},
+		{"no cwd", func(c *Config) { c.Process.Cwd = "" }, "process.cwd: is missing"},
+		{"relative cwd", func(c *Config) { c.Process.Cwd = "tmp" }, `process.cwd: "tmp" is not an absolute path`},
+		{"no args", func(c *Config) { c.Process.Args = []string{} }, "process.args: is missing"},
+		{"empty args[0]", func(c *Config) { c.Process.Args[0] = "" }, `process.args[0]: exec: "": executable file not found in $PATH`},
+		{"env without =", func(c *Config) { c.Process.Env = []string{"A=b", "C"} }, `process.env[1]: "C" has no =`},
+		{"env without name", func(c *Config) { c.Process.Env = []string{"=x"} }, `process.env[0]: "=x" has no name before the =`},
+		{"uid -1", func(c *Config) { c.Process.User.UID = noID }, "process.user.uid: 4294967295 is no id: the kernel reads it as -1"},
+		{"gid -1", func(c *Config) { c.Process.User.GID = noID }, "process.user.gid: 4294967295 is no id: the kernel reads it as -1"},
+		{"group -1", func(c *Config) { c.Process.User.AdditionalGids = []uint32{5, noID} }, "process.user.additionalGids[1]: 4294967295 is no id: the kernel reads it as -1"},
+		{"umask", func(c *Config) { c.Process.User.Umask = &umask }, "process.user.umask: 512 (octal 1000) is more than 511 (octal 777)"},
+		{"wide", func(c *Config) {
+			c.Process.Terminal, c.Process.ConsoleSize = true, &specs.Box{Width: 65536, Height: 25}
+		}, "process.consoleSize: 65536 x 25 is more than 65535"},
+		{"rlimit type", func(c *Config) { c.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILES"}} }, `process.rlimits[0].type: unknown limit "RLIMIT_NOFILES"; hint: did you mean RLIMIT_NOFILE?`},
+		{"rlimit short", func(c *Config) { c.Process.Rlimits = []specs.POSIXRlimit{{Type: "nproc"}} }, `process.rlimits[0].type: unknown limit "nproc"; hint: did you mean RLIMIT_NPROC?`},
+		{"rlimit twice", func(c *Config) {
+			c.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU", Soft: 1, Hard: 1}}
+		}, "process.rlimits[1].type: RLIMIT_CPU is given twice"},
+		{"rlimit soft", func(c *Config) { c.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU", Soft: 2, Hard: 1}} }, "process.rlimits[0].soft: 2 is more than the hard limit 1"},
+		{"oomScoreAdj", func(c *Config) { c.Process.OOMScoreAdj = &adj }, "process.oomScoreAdj: 1001 is not between -1000 and 1000"},
+
+		{"mount without destination", mount(specs.Mount{Type: "proc"}), "mounts[0].destination: is missing"},
+		{"mount without type", mount(specs.Mount{Destination: "/a", Source: "/b"}), "mounts[0].type: is missing"},
+		{"bind without source", mount(specs.Mount{Destination: "/a", Options: []string{"rbind"}}), "mounts[0].source: is missing"},
+		{"bind by type alone", mount(specs.Mount{Destination: "/a", Type: "bind", Source: "/b", Options: []string{"ro"}}), `mounts[0].options: have neither bind nor rbind, but the type is bind; hint: add "rbind" or "bind" to the options`},
+		{"misspelt option", mount(specs.Mount{Destination: "/a", Source: "/b", Options: []string{"bind", "nosiud"}}), `mounts[0].options[1]: unknown option "nosiud" for a bind mount; hint: did you mean nosuid?`},
+		{"data on a bind", mount(specs.Mount{Destination: "/a", Source: "/b", Options: []string{"bind", "size=64k"}}), `mounts[0].options[1]: unknown option "size=64k" for a bind mount`},
+		{"empty option", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{""}}), "mounts[0].options[0]: is empty"},
+
+		{"hook path", hook(specs.Hook{Path: "bin/b"}), `hooks.createRuntime[1].path: "bin/b" is not an absolute path`},
+		{"hook without path", hook(specs.Hook{}), "hooks.createRuntime[1].path: is missing"},
+		{"hook timeout", hook(specs.Hook{Path: "/b", Timeout: &zero}), "hooks.createRuntime[1].timeout: 0 is not greater than zero seconds"},
+		{"hook env", hook(specs.Hook{Path: "/b", Env: []string{"A"}}), `hooks.createRuntime[1].env[0]: "A" has no =`},
+
+		{"namespace type", twice(specs.LinuxNamespace{Type: "net"}), `linux.namespaces[7].type: unknown namespace type "net"; hint: did you mean network?`},
+		{"namespace type, misspelt", twice(specs.LinuxNamespace{Type: "cgruop"}), `linux.namespaces[7].type: unknown namespace type "cgruop"; hint: did you mean cgroup?`},
+		{"namespace type, no idea", twice(specs.LinuxNamespace{Type: "galaxy"}), `linux.namespaces[7].type: unknown namespace type "galaxy"`},
+		{"namespace without type", twice(specs.LinuxNamespace{}), "linux.namespaces[7].type: is missing"},
+		{"namespace twice", twice(specs.LinuxNamespace{Type: "ipc"}), "linux.namespaces[7].type: ipc is given twice"},
+		{"namespace path", func(c *Config) { c.Linux.Namespaces[0].Path = "proc/1/ns/cgroup" }, `linux.namespaces[0].path: "proc/1/ns/cgroup" is not an absolute path`},
+		{"mapping without namespace", func(c *Config) { c.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}} }, `linux.uidMappings: needs a user namespace; hint: add {"type": "user"} to linux.namespaces, or remove linux.uidMappings`},
+		{"namespace without mapping", maps(), "linux.uidMappings: is missing: a new user namespace has no ids without it"},
+		{"mapping of nothing", maps(specs.LinuxIDMapping{}), "linux.uidMappings[0].size: is zero or missing"},
+		{"mapping too far", maps(specs.LinuxIDMapping{HostID: noID - 1, Size: 2}), "linux.uidMappings[0].size: 2 leads beyond the last id, 4294967294"},
+		{"mappings overlap inside", maps(specs.LinuxIDMapping{Size: 10}, specs.LinuxIDMapping{ContainerID: 9, HostID: 100, Size: 1}), "linux.uidMappings[1]: overlaps with linux.uidMappings[0]"},
+		{"mappings overlap outside", maps(specs.LinuxIDMapping{Size: 1, HostID: 7}, specs.LinuxIDMapping{ContainerID: 9, HostID: 5, Size: 3}), "linux.uidMappings[1]: overlaps with linux.uidMappings[0]"},
+		{"clock", func(c *Config) { c.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotone": {}} }, `linux.timeOffsets: unknown clock "monotone"; hint: did you mean monotonic?`},
+		{"nanoseconds", func(c *Config) { c.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Nanosecs: 1e9}} }, "linux.timeOffsets.boottime.nanosecs: 1000000000 is not below 1000000000"},
+		{"offsets without namespace", func(c *Config) {
+			c.Linux.Namespaces = nil
+			c.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {}}
+		}, `linux.timeOffsets: needs a new time namespace; hint: add {"type": "time"} to linux.namespaces`},
+		{"device path", device(specs.LinuxDevice{Path: "dev/a", Type: "c"}), `linux.devices[0].path: "dev/a" is not an absolute path`},
+		{"device type", device(specs.LinuxDevice{Path: "/dev/a", Type: "x"}), `linux.devices[0].type: unknown device type "x"`},
+		{"device major", device(specs.LinuxDevice{Path: "/dev/a", Type: "c", Major: 4096}), "linux.devices[0].major: 4096 is not between 0 and 4095"},
+		{"device minor", device(specs.LinuxDevice{Path: "/dev/a", Type: "b", Minor: -1}), "linux.devices[0].minor: -1 is not between 0 and 1048575"},
+		{"device owner", device(specs.LinuxDevice{Path: "/dev/a", Type: "c", UID: &none}), "linux.devices[0].uid: 4294967295 is no id: the kernel reads it as -1"},
+		{"propagation", func(c *Config) { c.Linux.RootfsPropagation = "slaves" }, `linux.rootfsPropagation: unknown propagation "slaves"; hint: did you mean slave?`},
+		{"masked path", func(c *Config) { c.Linux.MaskedPaths = []string{"/proc/kcore", "proc/keys"} }, `linux.maskedPaths[1]: "proc/keys" is not an absolute path`},
+		{"read-only path", func(c *Config) { c.Linux.ReadonlyPaths = []string{""} }, "linux.readonlyPaths[0]: is missing"},
+		{"cgroupsPath", func(c *Config) { c.Linux.CgroupsPath = "/a/../../b" }, `linux.cgroupsPath: "/a/../../b" leads upwards`},
+
+		{"sysctl of the host", sysctl("vm.swappiness"), `linux.sysctl["vm.swappiness"]: is not separate for each container: it would change the host; hint: set it on the host, with sysctl(8)`},
+		{"sysctl, a prefix is not enough", sysctl("kernel.shmall2"), `linux.sysctl["kernel.shmall2"]: is not separate for each container: it would change the host; hint: set it on the host, with sysctl(8)`},
+		{"sysctl leads out", sysctl("net/../kernel/core_pattern"), `linux.sysctl["net/../kernel/core_pattern"]: is no name of a sysctl`},
+		{"sysctl leads out, with dots", sysctl("net.//.kernel.core_pattern"), `linux.sysctl["net.//.kernel.core_pattern"]: is no name of a sysctl`},
+		{"sysctl empty", sysctl(""), `linux.sysctl[""]: is no name of a sysctl`},
+		{"sysctl hostname", sysctl("kernel.hostname"), `linux.sysctl["kernel.hostname"]: is set with the hostname property; hint: use hostname instead`},
+		{"sysctl without namespace", sysctl("user.max_user_namespaces"), `linux.sysctl["user.max_user_namespaces"]: needs a user namespace; hint: add {"type": "user"} to linux.namespaces`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			have := valid()
+			c.have(have)
+			if got := texts(Findings(have)); !slices.Equal(got, []string{c.want}) {
+				t.Errorf("\ngot  %s\nwant %s", strings.Join(got, "\n     "), c.want)
+			}
+		})
+	}
+}
+
+func TestFindingsAreAllThereAndInOrder(t *testing.T) {
+	got := texts(Findings(&Config{Spec: specs.Spec{Mounts: []specs.Mount{{}}, Process: &specs.Process{}}}))
+	want := []string{"ociVersion: is missing", "root: is missing", "mounts[0].destination: is missing", "mounts[0].type: is missing",
+		"process.cwd: is missing", "process.args: is missing"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// TestLessThanAskedForIsAWarning: the container runs, with less.
+func TestLessThanAskedForIsAWarning(t *testing.T) {
+	c := valid()
+	c.Mounts = []specs.Mount{{Destination: "data", Type: "tmpfs"}}
+	c.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_CHOWN", "CAP_FUTURE"}, Effective: []string{"CAP_FUTURE"}, Ambient: []string{"chown"}}
+	if err := Validate(c); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`config.json mounts[0].destination: "data" is not an absolute path; taken from /`,
+		`config.json process.capabilities.bounding[1]: unknown capability "CAP_FUTURE" is ignored`,
+		`config.json process.capabilities.ambient[0]: unknown capability "chown" is ignored`,
+	}
+	if !slices.Equal(c.Warnings, want) {
+		t.Errorf("got\n%s", strings.Join(c.Warnings, "\n"))
+	}
+}
+
+// TestUnsupportedIsRefused: nothing that is asked for is silently not done.
+func TestUnsupportedIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		field string
+		have  func(*Config)
+	}{
+		{"process.apparmorProfile", func(c *Config) { c.Process.ApparmorProfile = "docker-default" }},
+		{"process.selinuxLabel", func(c *Config) { c.Process.SelinuxLabel = "system_u:system_r:container_t:s0" }},
+		{"process.scheduler", func(c *Config) { c.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedIdle} }},
+		{"process.ioPriority", func(c *Config) { c.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE} }},
+		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
+		{"linux.seccomp", func(c *Config) { c.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow} }},
+		{"linux.mountLabel", func(c *Config) { c.Linux.MountLabel = "system_u:object_r:container_file_t:s0" }},
+		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
+		{"linux.netDevices", func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}} }},
+		{"linux.memoryPolicy", func(c *Config) { c.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind} }},
+		{"linux.personality", func(c *Config) { c.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32} }},
+		{"mounts[0].options[1]", func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/b", Options: []string{"bind", "ridmap"}}}
+		}},
+		{"mounts[0].uidMappings", func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", UIDMappings: []specs.LinuxIDMapping{{Size: 1}}}}
+		}},
+		{"mounts[0].gidMappings", func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", GIDMappings: []specs.LinuxIDMapping{{Size: 1}}}}
+		}},
+	} {
+		have := valid()
+		c.have(have)
+		found := Findings(have)
+		if len(found) != 1 || found[0].Error() != "config.json "+c.field+": is not supported yet" || found[0].Hint == "" {
+			t.Errorf("%s: got %q", c.field, texts(found))
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	// include/uapi/linux/capability.h and asm-generic/resource.h
+	for name, want := range map[string]int{"CAP_CHOWN": 0, "CAP_SYS_ADMIN": 21, "CAP_SETFCAP": 31, "CAP_CHECKPOINT_RESTORE": 40} {
+		if got, ok := CapabilityNumber(name); !ok || got != want {
+			t.Errorf("%s: got %d", name, got)
+		}
+	}
+	for name, want := range map[string]int{"RLIMIT_CPU": 0, "RLIMIT_NOFILE": 7, "RLIMIT_AS": 9, "RLIMIT_RTTIME": 15} {
+		if got, ok := RlimitNumber(name); !ok || got != want {
+			t.Errorf("%s: got %d", name, got)
+		}
+	}
+	if _, ok := CapabilityNumber("CAP_NET"); ok {
+		t.Error("CAP_NET is none")
+	}
+}
+
+func TestListsAreSorted(t *testing.T) {
+	for _, list := range [][]string{mountOptions, namespaces, propagations} {
+		if !slices.IsSorted(list) {
+			t.Errorf("%q", list)
+		}
+	}
+}
+
+func TestSysctlPath(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		ok         bool
+	}{
+		{"net.ipv4.ip_forward", "net/ipv4/ip_forward", true},
+		{"net/ipv4/ip_forward", "net/ipv4/ip_forward", true},
+		{"net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding", true},
+		{"net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding", true},
+		{"kernel", "kernel", true},
+		{".net", "", false},
+		{"/net", "", false},
+		{"net..x", "", false},
+		{"net/../x", "", false},
+		{"net.//.x", "", false},
+		{"", "", false},
+	} {
+		if got, ok := SysctlPath(c.name); got != c.want || ok != c.ok {
+			t.Errorf("%q: got %q, %v", c.name, got, ok)
+		}
+	}
+}
