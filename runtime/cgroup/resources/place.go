@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package resources
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/runtime/facts"
+)
+
+// fromPath is the field that asks for directories.
+const fromPath = "linux.cgroupsPath"
+
+// A place is where the container goes in one hierarchy.
+type place struct {
+	hierarchy facts.Hierarchy
+	v2        bool
+	above     []string // directories from the mount point, or the runtime's own, down to leaf's parent
+	leaf      string   // the container's directory
+}
+
+// locate sets the places, in the order of the mounts with v2 last.
+func (c *compiler) locate(id, cgroupsPath string, f facts.Cgroup) error {
+	names, absolute, err := split(id, cgroupsPath)
+	if err != nil {
+		return err
+	}
+	for _, h := range f.V1 {
+		if err := c.add(h, h.Own, names, absolute); err != nil {
+			return err
+		}
+	}
+	if f.V2 == nil {
+		return nil
+	}
+	base := f.V2.Own
+	if len(f.V1) == 0 && base != "" {
+		// The runtime's own cgroup holds at least the runtime, and a cgroup of
+		// v2 that holds processes cannot give controllers to its children:
+		// cgroups(7), "no internal processes". So start one level up.
+		base, _ = cut(base)
+	}
+	if err := c.add(*f.V2, base, names, absolute); err != nil {
+		return err
+	}
+	c.places[len(c.places)-1].v2 = true
+	return nil
+}
+
+// add appends the place below the mount point (absolute) or below base.
+func (c *compiler) add(h facts.Hierarchy, base string, names []string, absolute bool) error {
+	dir := strings.TrimSuffix(h.Mount, "/")
+	if !absolute {
+		if h.Own == "" {
+			return &fail.Error{
+				Where: configFile + fromPath,
+				Doing: "is relative, but the runtime's own cgroup is outside of " + h.Mount,
+				Hint:  "use an absolute cgroupsPath",
+			}
+		}
+		dir += strings.TrimSuffix(base, "/")
+	}
+	p := place{hierarchy: h, above: []string{dir}}
+	for _, name := range names {
+		dir += "/" + name
+		p.above = append(p.above, dir)
+	}
+	p.above, p.leaf = p.above[:len(p.above)-1], dir
+	c.places = append(c.places, p)
+	return nil
+}
+
+// split returns the components of cgroupsPath, or of id if that is empty.
+func split(id, cgroupsPath string) (names []string, absolute bool, err error) {
+	if cgroupsPath == "" {
+		if id == "" || id == "." || id == ".." || strings.ContainsAny(id, "/\n\x00") {
+			return nil, false, invalid(fromPath, "is empty, and the container id is not fit to name a cgroup")
+		}
+		return []string{id}, false, nil
+	}
+	absolute = cgroupsPath[0] == '/'
+	if !absolute && strings.Count(cgroupsPath, ":") == 2 {
+		return nil, false, &fail.Error{
+			Where: configFile + fromPath,
+			Doing: "has systemd's form slice:prefix:name, which needs the systemd driver",
+			Hint:  "the systemd driver comes later; use a path such as /parent/name, or the cgroupfs driver of the engine",
+		}
+	}
+	for name := range strings.SplitSeq(cgroupsPath, "/") {
+		switch {
+		case name == "" || name == ".":
+		case name == "..":
+			return nil, false, invalid(fromPath, `must not contain ".."`)
+		case strings.ContainsAny(name, "\n\x00"):
+			return nil, false, invalid(fromPath, "must not contain line breaks or zero bytes: cgroups(7) cannot name them")
+		default:
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, false, invalid(fromPath, "names no cgroup below the root")
+	}
+	return names, absolute, nil
+}
+
+// directories adds what makes the places and what joins them.
+func (c *compiler) directories() {
+	for _, p := range c.places {
+		c.out.Dirs = append(c.out.Dirs, p.leaf)
+		c.descend(p)
+		if p.v2 {
+			c.out.Into = p.leaf
+		} else {
+			// A single-threaded process that writes 0 into tasks waits for
+			// nobody; into cgroup.procs it would wait for a grace period of
+			// RCU whenever the machine was idle.
+			c.out.Join = append(c.out.Join, p.leaf+"/tasks")
+		}
+	}
+}
+
+// descend adds the directories of one place from the top down.
+func (c *compiler) descend(p place) {
+	for i, dir := range p.above {
+		if i > 0 {
+			c.make(Mkdir, dir, "")
+			c.inherit(p, dir)
+		}
+		if p.v2 && len(p.hierarchy.Controllers) > 0 {
+			// All controllers, not only those with a limit: engines read the
+			// statistics of the others.
+			c.make(Enable, dir+"/cgroup.subtree_control", "+"+strings.Join(p.hierarchy.Controllers, " +"))
+		}
+	}
+	c.make(Leaf, p.leaf, "")
+	c.inherit(p, p.leaf)
+}
+
+func (c *compiler) make(kind Kind, path, value string) {
+	c.out.Make = append(c.out.Make, Op{Kind: kind, Path: path, Value: value, From: fromPath})
+}
+
+// inherit fills the two files without which a v1 cpuset takes no process, but
+// for those that the config sets.
+func (c *compiler) inherit(p place, dir string) {
+	if p.v2 || !slices.Contains(p.hierarchy.Controllers, "cpuset") {
+		return
+	}
+	cpu, leaf := c.r.CPU, dir == p.leaf
+	if !leaf || cpu == nil || cpu.Cpus == "" {
+		c.make(Inherit, dir+"/cpuset.cpus", "")
+	}
+	if !leaf || cpu == nil || cpu.Mems == "" {
+		c.make(Inherit, dir+"/cpuset.mems", "")
+	}
+}
+
+// A home is the directory in which a controller's files are.
+type home struct {
+	dir string
+	v2  bool
+}
+
+// file returns the path of the file that is called v1 there and v2 here.
+func (h home) file(v1, v2 string) string {
+	if h.v2 {
+		return h.dir + "/" + v2
+	}
+	return h.dir + "/" + v1
+}
+
+// find returns where a controller is; names are v1's.
+func (c *compiler) find(controller string) (home, bool) {
+	for _, p := range c.places {
+		name := controller
+		if p.v2 && name == "blkio" {
+			name = "io"
+		}
+		if slices.Contains(p.hierarchy.Controllers, name) {
+			return home{p.leaf, p.v2}, true
+		}
+	}
+	return home{}, false
+}
+
+// on is find for a field that cannot do without the controller.
+func (c *compiler) on(controller, from string) (home, error) {
+	h, ok := c.find(controller)
+	if ok {
+		return h, nil
+	}
+	what := "the controller " + controller + " is on no mounted cgroup hierarchy"
+	if len(c.places) == 0 {
+		what = "no cgroup hierarchy is mounted"
+	}
+	return home{}, &fail.Error{Where: configFile + from, Doing: "cannot be applied: " + what,
+		Hint: "compare /proc/cgroups, /sys/fs/cgroup/cgroup.controllers and /proc/self/mountinfo"}
+}
+
+// v1Only is the error for a field that cgroup v2 has no file for.
+func v1Only(from, instead string) error {
+	return &fail.Error{Where: configFile + from, Doing: "has no equivalent in cgroup v2", Hint: instead}
+}
