@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package sys
+
+import (
+	"encoding/binary"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
+
+// SealedMemfd makes a memfd, memfd_create(2), that holds content, can be
+// executed, and can no longer be changed by anybody.
+func SealedMemfd(name string, content []byte) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	if err == unix.EINVAL { // before Linux 6.3 there is no MFD_EXEC, and no need for it
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return -1, err
+	}
+	if err := WriteAll(fd, content); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Memfd makes an empty memfd for data.
+func Memfd(name string) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	}
+	return fd, err
+}
+
+// ReadAt reads what the memfd or file fd holds, up to limit bytes.
+func ReadAt(fd, limit int) ([]byte, error) {
+	b := make([]byte, limit)
+	n, err := unix.Pread(fd, b, 0)
+	return b[:max(n, 0)], err
+}
+
+// SeqPacketPair makes two connected sockets that keep messages apart, unix(7).
+func SeqPacketPair() (ours, theirs int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	return fds[0], fds[1], err
+}
+
+// SeqPacketListen makes a socket that listens at name in the directory dirFD.
+// The path goes through /proc, as a socket's address has room for 107 bytes.
+func SeqPacketListen(dirFD int, name string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: FDPath(dirFD) + "/" + name})
+	if err == nil {
+		err = unix.Listen(fd, 1)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// SeqPacketConnect connects to a socket of [SeqPacketListen]; kind is SOCK_SEQPACKET.
+func SeqPacketConnect(dirFD int, name string) (int, error) {
+	return connectUnix(unix.SOCK_SEQPACKET, FDPath(dirFD)+"/"+name)
+}
+
+// StreamConnect connects to the stream socket at path, of any length.
+func StreamConnect(path string) (int, error) {
+	dir, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(dir)
+	return connectUnix(unix.SOCK_STREAM, FDPath(dir))
+}
+
+func connectUnix(kind int, path string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := uninterrupted(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) }); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// FDPath is the path of a descriptor of this process: proc(5).
+func FDPath(fd int) string { return "/proc/self/fd/" + itoa(fd) }
+
+func itoa(n int) string {
+	if n < 0 {
+		return "-" + itoa(-n)
+	}
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + string(rune('0'+n%10))
+}
+
+// Receive reads one message of up to len(b) bytes and the descriptors that came
+// with it, which are close-on-exec. n is 0 when the other side is gone.
+func Receive(fd int, b []byte) (n int, fds []int, err error) {
+	control := make([]byte, unix.CmsgSpace(4*4))
+	var controlLen int
+	err = uninterrupted(func() error {
+		n, controlLen, _, _, err = unix.Recvmsg(fd, b, control, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil || controlLen == 0 {
+		return n, nil, err
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:controlLen])
+	if err != nil {
+		return n, nil, err
+	}
+	for _, m := range messages {
+		if got, err := unix.ParseUnixRights(&m); err == nil {
+			fds = append(fds, got...)
+		}
+	}
+	return n, fds, nil
+}
+
+// Send sends one message, with descriptors if there are any.
+func Send(fd int, b []byte, fds ...int) error {
+	var control []byte
+	if len(fds) > 0 {
+		control = unix.UnixRights(fds...)
+	}
+	return uninterrupted(func() error { return unix.Sendmsg(fd, b, control, nil, unix.MSG_NOSIGNAL) })
+}
+
+// Close closes a descriptor; closing -1 does nothing.
+func Close(fd int) {
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+}
+
+// Wait polls the descriptors until one is readable (or its other side has gone)
+// and returns its index; -1 after the time-out. milliseconds < 0 waits for ever.
+func Wait(milliseconds int, fds ...int) (int, error) {
+	poll := make([]unix.PollFd, len(fds))
+	for i, fd := range fds {
+		poll[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	}
+	for {
+		n, err := unix.Poll(poll, milliseconds)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return -1, err
+		}
+		if n == 0 {
+			return -1, nil
+		}
+		for i := range poll {
+			if poll[i].Revents != 0 {
+				return i, nil
+			}
+		}
+	}
+}
+
+// Monotonic returns the milliseconds of the monotonic clock.
+func Monotonic() int {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0
+	}
+	return int(t.Sec)*1000 + int(t.Nsec)/1_000_000
+}
+
+// PidfdOpen returns a descriptor of the process, pidfd_open(2).
+func PidfdOpen(pid int) (int, error) { return unix.PidfdOpen(pid, 0) }
+
+// PidfdSignal sends a signal to the process, pidfd_send_signal(2).
+func PidfdSignal(pidFD, signal int) error {
+	return unix.PidfdSendSignal(pidFD, unix.Signal(signal), nil, 0)
+}
+
+// Reap waits for the end of a child and returns its wait status, wait4(2).
+func Reap(pid int) (unix.WaitStatus, error) {
+	var status unix.WaitStatus
+	err := uninterrupted(func() error {
+		_, err := unix.Wait4(pid, &status, 0, nil)
+		return err
+	})
+	return status, err
+}
+
+// Prlimit sets a resource limit of a process, prlimit(2).
+func Prlimit(pid, resource int, soft, hard uint64) error {
+	return unix.Prlimit(pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil)
+}
+
+// A MountAttr is struct mount_attr of mount_setattr(2).
+type MountAttr struct{ Set, Clear, Propagation, UsernsFD uint64 }
+
+// Bytes returns the structure as the kernel takes it.
+func (a MountAttr) Bytes() []byte {
+	var b []byte
+	for _, w := range []uint64{a.Set, a.Clear, a.Propagation, a.UsernsFD} {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+// MountSetattr changes the mount that fd is the root of, and with recursive
+// those below it.
+func MountSetattr(fd int, recursive bool, a MountAttr) error {
+	flags := uint(unix.AT_EMPTY_PATH)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: a.Set, Attr_clr: a.Clear, Propagation: a.Propagation, Userns_fd: a.UsernsFD})
+}
+
+// CloneTree makes a detached copy of the mount at path, open_tree(2), and with
+// recursive of those below it.
+func CloneTree(path string, recursive bool) (int, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return unix.OpenTree(unix.AT_FDCWD, path, flags)
+}
+
+// Fstat returns type, mode and device number of what fd refers to.
+func Fstat(fd int) (mode uint32, rdev uint64, err error) {
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return st.Mode, uint64(st.Rdev), err
+}
+
+// OpenIn opens name below the directory dirFD as if that were the root,
+// openat2(2): no symbolic link leads out of it, and none is a magic one.
+func OpenIn(dirFD int, name string, flags int) (int, error) {
+	fd := -1
+	err := uninterrupted(func() (err error) {
+		fd, err = unix.Openat2(dirFD, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+		return err
+	})
+	return fd, err
+}
+
+// Open opens a path of the host.
+func Open(path string, flags int) (int, error) {
+	fd := -1
+	err := uninterrupted(func() (err error) { fd, err = unix.Open(path, flags|unix.O_CLOEXEC, 0); return err })
+	return fd, err
+}
+
+// WriteFile writes to an existing file, in one write(2), as the kernel's own
+// files want it.
+func WriteFile(path, value string) error {
+	fd, err := Open(path, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(value))
+	return err
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package facts is what plan may know about the machine: a plain value.
+//
+// Package probe fills it by asking the kernel; "coracle plan --facts FILE" reads
+// it from JSON, so that a plan for another machine can be made anywhere.
+package facts
+
+// Facts is what one machine answered.
+type Facts struct {
+	Kernel       string          `json:"kernel"` // release, "6.18.44"
+	Arch         string          `json:"arch"`   // of the programs to launch: "amd64" or "arm64"
+	UID          int             `json:"uid"`    // effective ids of the runtime
+	GID          int             `json:"gid"`
+	Capabilities uint64          `json:"capabilities"` // permitted set of the runtime, bit n is capability n
+	LastCap      int             `json:"lastCap"`      // highest capability that the kernel knows
+	Namespaces   []string        `json:"namespaces"`   // kinds in /proc/self/ns, by the spec's names
+	Cgroup       Cgroup          `json:"cgroup"`
+	Files        map[string]Kind `json:"files,omitempty"` // what lies at the host paths that the config names
+}
+
+// A Kind is what lies at a host path.
+type Kind struct {
+	Mode uint32 `json:"mode"` // st_mode with its type bits, stat(2); 0: nothing is there
+	Rdev uint64 `json:"rdev,omitempty"`
+}
+
+// Cgroup is the cgroup hierarchies that are mounted: cgroups(7).
+type Cgroup struct {
+	V2 *Hierarchy  `json:"v2,omitempty"` // the unified hierarchy; beside V1 it is a hybrid set-up
+	V1 []Hierarchy `json:"v1,omitempty"` // in the order of /proc/self/mountinfo
+}
+
+// A Hierarchy is one mounted cgroup hierarchy.
+type Hierarchy struct {
+	Mount       string   `json:"mount"`       // "/sys/fs/cgroup/memory"
+	Controllers []string `json:"controllers"` // v1: as mounted, or "name=systemd"; v2: of the root's cgroup.controllers
+	Own         string   `json:"own"`         // the runtime's own cgroup, from Mount: "/" or "/user.slice"
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package prog
+
+import "encoding/binary"
+
+// A Builder appends steps to a program. Its zero value is ready for use.
+type Builder struct {
+	p       Program
+	strings map[string]Arg
+	from    string
+}
+
+// From names the config field on whose behalf the next steps are.
+func (b *Builder) From(field string) { b.from = field }
+
+// Input adds a descriptor that the process starts with.
+func (b *Builder) Input(name string) Input {
+	b.p.Inputs = append(b.p.Inputs, name)
+	return Input(len(b.p.Inputs) - 1)
+}
+
+// Reg adds a register.
+func (b *Builder) Reg(name string) Reg {
+	b.p.Regs = append(b.p.Regs, name)
+	return Reg(len(b.p.Regs))
+}
+
+// Do appends a step that must succeed and whose result nobody needs.
+func (b *Builder) Do(doing string, call Syscall, args ...Arg) *Step {
+	b.p.Steps = append(b.p.Steps, Step{Call: call, Args: args, Doing: doing, From: b.from})
+	return &b.p.Steps[len(b.p.Steps)-1]
+}
+
+// Get appends a step that must succeed and returns the register of its result.
+func (b *Builder) Get(name, doing string, call Syscall, args ...Arg) Reg {
+	r := b.Reg(name)
+	b.Do(doing, call, args...).Ret = r
+	return r
+}
+
+// Try appends a step that may also fail with errno, which changes nothing: the
+// program goes on with the next step either way.
+func (b *Builder) Try(errno int, doing string, call Syscall, args ...Arg) {
+	step := b.Do(doing, call, args...)
+	l := b.Label()
+	step.Branch = Branch{Result: -int64(errno), To: l}
+	b.Place(l)
+}
+
+// Label makes a label that [Builder.Place] puts somewhere further down.
+func (b *Builder) Label() Label {
+	b.p.Labels = append(b.p.Labels, -1)
+	return Label(len(b.p.Labels))
+}
+
+// Place puts the label before the next step.
+func (b *Builder) Place(l Label) { b.p.Labels[l-1] = len(b.p.Steps) }
+
+// Jump appends an unconditional jump: umask(2) cannot fail, and between the
+// first step and the last the mask is 0, which is what it returns.
+func (b *Builder) Jump(l Label) {
+	b.Do("go on", Umask, Const(0, "")).Branch = Branch{Result: 0, To: l}
+}
+
+// Data adds an item.
+func (b *Builder) Data(d Data) Arg {
+	b.p.Data = append(b.p.Data, d)
+	return Arg{Kind: Address, Value: uint64(len(b.p.Data) - 1)}
+}
+
+// String adds a C string, once for all its users.
+func (b *Builder) String(s string) Arg {
+	if a, ok := b.strings[s]; ok {
+		return a
+	}
+	bytes := make([]byte, len(s)+1)
+	copy(bytes, s)
+	a := b.Data(Data{Bytes: bytes})
+	if b.strings == nil {
+		b.strings = make(map[string]Arg, 64)
+	}
+	b.strings[s] = a
+	return a
+}
+
+// Struct adds bytes that are shown to people as text.
+func (b *Builder) Struct(text string, bytes []byte) Arg {
+	return b.Data(Data{Bytes: bytes, Text: text})
+}
+
+// Vector adds a null-terminated array of C strings, as execve(2) takes it.
+func (b *Builder) Vector(text string, items []string) Arg {
+	d := Data{Bytes: make([]byte, 8*(len(items)+1)), Text: text}
+	for i, s := range items {
+		d.Refs = append(d.Refs, Ref{Offset: 8 * i, To: int(b.String(s).Value)})
+	}
+	return b.Data(d)
+}
+
+// Program ends the building. Report is where a failing step is told about.
+func (b *Builder) Program(firstFD int, report Input) *Program {
+	b.p.FirstFD, b.p.Report = firstFD, report
+	p := b.p
+	return &p
+}
+
+// Const is a constant argument; text is what people read in its place.
+func Const(v uint64, text string) Arg { return Arg{Value: v, Text: text} }
+
+// Int is a constant that people read as a number.
+func Int(v int) Arg { return Arg{Value: uint64(int64(v))} }
+
+// Arg makes the register an argument.
+func (r Reg) Arg() Arg { return Arg{Kind: Register, Value: uint64(r)} }
+
+// Arg makes the descriptor an argument.
+func (i Input) Arg() Arg { return Arg{Kind: InputFD, Value: uint64(i)} }
+
+// Words encodes 64-bit little-endian words: the layout of most kernel structures.
+func Words(words ...uint64) []byte {
+	out := make([]byte, 0, 8*len(words))
+	for _, w := range words {
+		out = binary.LittleEndian.AppendUint64(out, w)
+	}
+	return out
+}
