@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package probe asks the kernel what plan may know about the machine, and
+// changes nothing. It knows no config: the caller names the host paths.
+package probe
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/facts"
+)
+
+// Facts asks about this machine, this process and the given host paths.
+//
+// A path at which nothing lies gets the zero Kind. A path that cannot be looked
+// at (EACCES, ELOOP, EIO) is an error: plan would take it for missing.
+func Facts(files []string) (facts.Facts, error) {
+	f := facts.Facts{Arch: runtime.GOARCH, UID: os.Geteuid(), GID: os.Getegid(), LastCap: sys.LastCapability()}
+	var err error
+	if f.Kernel, err = sys.Release(); err != nil {
+		return f, &fail.Error{Doing: "ask for the kernel's release", Err: err}
+	}
+	if f.Capabilities, err = sys.PermittedCapabilities(); err != nil {
+		return f, &fail.Error{Doing: "ask for the runtime's capabilities", Err: err}
+	}
+	if f.Namespaces, err = namespaces(); err != nil {
+		return f, &fail.Error{Doing: "list the kernel's namespaces", Err: err}
+	}
+	if f.Cgroup, err = Cgroup(); err != nil {
+		return f, err
+	}
+	f.Files, err = kinds(files)
+	return f, err
+}
+
+// namespaces returns the kinds that this kernel was built with, sorted:
+// namespaces(7), /proc/PID/ns.
+func namespaces() ([]string, error) {
+	fd, err := sys.OpenAt(linux.AT_FDCWD, "/proc/self/ns", linux.O_RDONLY|linux.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.CloseFD(fd)
+	names, err := sys.ReadNames(fd)
+	if err != nil {
+		return nil, err
+	}
+	kinds := make([]string, 0, len(names))
+	for _, name := range names {
+		switch name {
+		case "pid_for_children", "time_for_children":
+			continue // handles of the same kinds
+		case "mnt":
+			name = "mount"
+		case "net":
+			name = "network"
+		}
+		kinds = append(kinds, name)
+	}
+	slices.Sort(kinds)
+	return kinds, nil
+}
+
+// kinds looks at host paths.
+func kinds(paths []string) (map[string]facts.Kind, error) {
+	found := make(map[string]facts.Kind, len(paths))
+	for _, path := range paths {
+		mode, rdev, err := sys.StatPath(path)
+		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR) {
+			return nil, &fail.Error{Doing: "look at a host path", Err: err}
+		}
+		found[path] = facts.Kind{Mode: mode, Rdev: rdev}
+	}
+	return found, nil
+}
