@@ -5,7 +5,8 @@ package config
 
 import (
 	"slices"
-	"strings"
+
+	"github.com/coracle-oci/coracle/internal/fail"
 )
 
 // MountOptions returns the mount options that coracle knows by name, sorted. It
@@ -88,50 +89,14 @@ var rlimitNames = []string{
 	"RLIMIT_RTPRIO", "RLIMIT_RTTIME",
 }
 
-// nearest returns "did you mean X?" for the name that is closest to word, or ""
-// where none is close: a wrong hint is worse than none.
+// nearest returns a hint, or "" where nothing is near.
 func nearest(word string, names []string) string {
-	// What other tools call these: nsenter(1), /proc/PID/ns, capsh(1), ulimit.
+	// The names of clone(2) and /proc/PID/ns are too short for a distance.
 	switch word {
 	case "net":
 		word = "network"
 	case "mnt":
 		word = "mount"
 	}
-	best, closest := "", 1+len(word)/3
-	for _, name := range names {
-		d := distance(strings.ToLower(word), strings.ToLower(name))
-		// "NOFILE" and "nofile" for RLIMIT_NOFILE, "net_admin" for CAP_NET_ADMIN.
-		if strings.HasSuffix(name, "_"+strings.ToUpper(word)) {
-			d = 0
-		}
-		if d < closest {
-			best, closest = name, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + best + "?"
-}
-
-// distance is Levenshtein's: the number of letters to add, drop or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fail.Nearest(word, names)
 }
