@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package cgroup applies the operations that package resources compiled, and
+// looks after a container's cgroups from then on: who is in them, stopping and
+// killing all of them, removing the directories. It decides nothing about
+// limits. Package container calls it.
+//
+// A container is known by its directories, one per hierarchy; what a directory
+// can do is seen from the files in it, so the same calls serve v1, v2 and both
+// beside each other.
+package cgroup
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+)
+
+const directoryMode = 0o755
+
+// Apply executes the operations of the lists in order. When one fails, the
+// directories that it made are removed again, as far as nobody else uses them,
+// and the *fail.Error names the field that asked for the operation.
+func Apply(lists ...[]resources.Op) error {
+	a := applier{fd: -1}
+	defer a.release()
+	for _, list := range lists {
+		for _, o := range list {
+			if err := a.do(o); err != nil {
+				a.release()
+				a.undo()
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// An applier is one run of Apply.
+type applier struct {
+	fd      int    // open for writing: many values go into the same file one after the other
+	path    string // of fd
+	made    []string
+	values  map[string]string // what cpuset files are known to hold
+	refused map[string]error  // why a v2 directory has no controller, by file and word
+}
+
+// do executes one operation.
+func (a *applier) do(o resources.Op) error {
+	err := a.execute(o)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*fail.Error](err); ok {
+		e.Where = where(o)
+		return e
+	}
+	return &fail.Error{Where: where(o), Doing: o.String(), Err: err, Hint: a.hint(o, err)}
+}
+
+func where(o resources.Op) string { return "config.json " + o.From }
+
+func (a *applier) execute(o resources.Op) error {
+	switch o.Kind {
+	case resources.Mkdir:
+		_, err := a.mkdir(o.Path)
+		return err
+	case resources.Leaf:
+		return a.leaf(o.Path)
+	case resources.Write:
+		err := a.write(o.Path, o.Value)
+		if err == syscall.ENOENT && o.Or != nil {
+			return a.do(*o.Or)
+		}
+		return err
+	case resources.WritePresent:
+		if err := a.write(o.Path, o.Value); err != syscall.ENOENT {
+			return err
+		}
+		return nil
+	case resources.Inherit:
+		return a.inherit(o.Path, o.Source())
+	case resources.Enable:
+		a.enable(o.Path, o.Value)
+		return nil
+	case resources.Below:
+		return below(o.Path, o.Value)
+	case resources.Devices:
+		return attach(o.Path, o.Program)
+	}
+	return syscall.ENOSYS
+}
+
+// mkdir makes a directory and reports whether it did not exist.
+func (a *applier) mkdir(path string) (made bool, err error) {
+	switch err := sys.MakeDir(path, directoryMode); err {
+	case nil:
+		a.made = append(a.made, path)
+		return true, nil
+	case syscall.EEXIST:
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// leaf makes the container's own directory. One that exists is taken over if
+// nothing is in it: engines prepare cgroups, and a killed create leaves them.
+func (a *applier) leaf(path string) error {
+	made, err := a.mkdir(path)
+	if made || err != nil {
+		return err
+	}
+	pids, err := members(path)
+	if err != nil {
+		return err
+	}
+	if len(pids) > 0 {
+		return &fail.Error{Doing: "use the cgroup " + path + ": process " + strconv.Itoa(pids[0]) + " is in it",
+			Hint: "each container needs a cgroup of its own; see cat " + path + "/cgroup.procs"}
+	}
+	if frozen, err := isFrozen(path); err != nil {
+		return err
+	} else if frozen {
+		return &fail.Error{Doing: "use the cgroup " + path + ": it is frozen", Hint: "thaw it, or remove it with rmdir " + path}
+	}
+	return nil
+}
+
+// write writes one value. The file stays open: the next one often goes there.
+func (a *applier) write(path, value string) error {
+	if path != a.path {
+		a.release()
+		fd, err := sys.OpenForWriting(path)
+		if err != nil {
+			return err
+		}
+		a.fd, a.path = fd, path
+	}
+	return sys.WriteValue(a.fd, value)
+}
+
+func (a *applier) release() {
+	if a.fd >= 0 {
+		sys.CloseFD(a.fd)
+	}
+	a.fd, a.path = -1, ""
+}
+
+// undo removes the directories that were made, the last one first. One that
+// somebody has come to use in the meantime stays.
+func (a *applier) undo() {
+	for i := len(a.made) - 1; i >= 0; i-- {
+		sys.RemoveDir(a.made[i])
+	}
+}
+
+// inherit fills the cpuset file path from source unless it holds something.
+func (a *applier) inherit(path, source string) error {
+	if a.values == nil {
+		a.values = map[string]string{}
+	}
+	dir := path[:strings.LastIndexByte(path, '/')]
+	if !a.fresh(dir) {
+		if value, err := a.value(path); value != "" || err != nil {
+			return err
+		}
+	}
+	value, err := a.value(source)
+	if err != nil {
+		return err
+	}
+	if err := a.write(path, value); err != nil {
+		return err
+	}
+	a.values[path] = value
+	return nil
+}
+
+// fresh reports whether the directory was made by this run, and last.
+func (a *applier) fresh(dir string) bool {
+	return len(a.made) > 0 && a.made[len(a.made)-1] == dir
+}
+
+// value returns what a cpuset file holds, without the line break.
+func (a *applier) value(path string) (string, error) {
+	if v, ok := a.values[path]; ok {
+		return v, nil
+	}
+	data, err := sys.ReadInto(make([]byte, 0, 512), path)
+	value := strings.TrimRight(string(data), "\n")
+	if err == nil {
+		a.values[path] = value
+	}
+	return value, err
+}
+
+// enable writes words such as "+memory" together, and one by one if the kernel
+// refuses them together. What it refuses alone matters only if a limit needs
+// it, and then the limit's file is missing.
+func (a *applier) enable(path, words string) {
+	err := a.write(path, words)
+	if err == nil {
+		return
+	}
+	if a.refused == nil {
+		a.refused = map[string]error{}
+	}
+	for word := range strings.SplitSeq(words, " ") {
+		if err := a.write(path, word); err != nil {
+			a.refused[path+" "+word] = err
+		}
+	}
+}
+
+// below refuses a limit that is less than what is in use.
+func below(path, limit string) error {
+	data, err := sys.ReadInto(make([]byte, 0, 64), path)
+	if err != nil {
+		return err
+	}
+	used, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil {
+		return syscall.EIO
+	}
+	if most, err := strconv.ParseUint(limit, 10, 64); err == nil && used > most {
+		return &fail.Error{Doing: "set a memory limit of " + limit + " bytes: " + strconv.FormatUint(used, 10) + " are in use",
+			Hint: "raise memory.limit, or set checkBeforeUpdate to false to have the kernel make room"}
+	}
+	return nil
+}
+
+// attach loads a device program and attaches it. The cgroup keeps the program
+// until it is removed.
+func attach(dir string, program []byte) error {
+	programFD, err := sys.LoadDeviceProgram(program)
+	if err != nil {
+		return err
+	}
+	defer sys.CloseFD(programFD)
+	cgroupFD, err := sys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	defer sys.CloseFD(cgroupFD)
+	return sys.AttachDeviceProgram(cgroupFD, programFD)
+}

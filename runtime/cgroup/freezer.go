@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cgroup
+
+import (
+	"bytes"
+	"syscall"
+	"time"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+)
+
+// Freeze stops all processes of the container where they are, and returns when
+// all of them stand still. When that cannot be had, it thaws them again.
+//
+// The freezer of v2 is preferred also where v1 has one: frozen processes can be
+// killed there, and it gives notice.
+func Freeze(dirs []string) error {
+	for _, f := range []struct {
+		file   string
+		freeze func(dir string) error
+	}{{"cgroup.freeze", freezeV2}, {"freezer.state", freezeV1}} {
+		for _, dir := range dirs {
+			err := writeFile(dir+"/"+f.file, "")
+			if err == syscall.ENOENT {
+				continue
+			}
+			if err := f.freeze(dir); err != nil {
+				Thaw(dirs)
+				return &fail.Error{Doing: "freeze " + dir, Err: err}
+			}
+			return nil
+		}
+	}
+	return &fail.Error{Doing: "freeze the container: it is in no cgroup with a freezer", Hint: "mount cgroup v2, or the freezer controller of v1"}
+}
+
+func freezeV2(dir string) error {
+	if err := writeFile(dir+"/cgroup.freeze", "1"); err != nil {
+		return err
+	}
+	return awaitEvent(dir, "frozen 1\n", patience)
+}
+
+// freezeV1 writes FROZEN until all have stopped: v1 gives no notice, and a fork
+// in the meantime needs the next write.
+func freezeV1(dir string) error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if err := writeFile(dir+"/freezer.state", "FROZEN"); err != nil {
+			return err
+		}
+		state, err := sys.ReadInto(make([]byte, 0, 64), dir+"/freezer.state")
+		if err != nil {
+			return err
+		}
+		if bytes.HasPrefix(state, []byte("FROZEN")) {
+			return nil
+		}
+	}
+	return syscall.ETIMEDOUT
+}
+
+// Thaw lets all processes of the container go on.
+func Thaw(dirs []string) error {
+	for _, dir := range dirs {
+		for _, f := range []struct{ file, value string }{{"/cgroup.freeze", "0"}, {"/freezer.state", "THAWED"}} {
+			if err := writeFile(dir+f.file, f.value); err != nil && err != syscall.ENOENT && err != syscall.ENODEV {
+				return &fail.Error{Doing: "thaw " + dir, Err: err}
+			}
+		}
+	}
+	return nil
+}
+
+// Frozen reports whether the container is frozen, or about to be.
+func Frozen(dirs []string) (bool, error) {
+	for _, dir := range dirs {
+		frozen, err := isFrozen(dir)
+		if err != nil {
+			return false, &fail.Error{Doing: "ask whether " + dir + " is frozen", Err: err}
+		}
+		if frozen {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// isFrozen asks one directory, which need not have a freezer.
+func isFrozen(dir string) (bool, error) {
+	for _, f := range []struct{ file, thawed string }{{"/cgroup.freeze", "0"}, {"/freezer.state", "THAWED"}} {
+		state, err := sys.ReadInto(make([]byte, 0, 64), dir+f.file)
+		switch {
+		case err == syscall.ENOENT || err == syscall.ENODEV:
+		case err != nil:
+			return false, err
+		case !bytes.HasPrefix(state, []byte(f.thawed)):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// awaitEvent waits until the cgroup.events of a v2 directory has the line.
+func awaitEvent(dir, line string, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		fd, err := sys.OpenFile(dir + "/cgroup.events")
+		if err != nil {
+			return err
+		}
+		events, err := sys.ReadRest(make([]byte, 0, 128), fd)
+		left := time.Until(deadline)
+		found := bytes.Contains(events, []byte(line))
+		if err == nil && !found && left > 0 {
+			err = sys.AwaitNotice(fd, left)
+		}
+		sys.CloseFD(fd)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			return nil
+		case left <= 0:
+			return syscall.ETIMEDOUT
+		}
+	}
+}
+
+// writeFile writes one value; an empty one only opens the file.
+func writeFile(path, value string) error {
+	fd, err := sys.OpenForWriting(path)
+	if err != nil {
+		return err
+	}
+	defer sys.CloseFD(fd)
+	if value == "" {
+		return nil
+	}
+	return sys.WriteValue(fd, value)
+}
