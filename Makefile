@@ -60,7 +60,7 @@ test-mutants: build ## drop each step of the golden plans in turn: a test must n
 
 bench: build ## measure beside crun, runc, umoci and Debian's CNI plugins; writes bench/RESULTS.md (root)
 	tools/setup.sh bench
-	go run ./tests/bench
+	go run ./tests/bench -o bench/RESULTS.md
 
 fuzz: ## every fuzz target for T=30s
 	tools/fuzz.sh $(T)

@@ -10,7 +10,7 @@ demo="busybox-static iproute2"
 test="$demo nftables strace debootstrap docker-registry apache2-utils openssl umoci crun runc
 	qemu-user-static gcc libc6-dev
 	qemu-system-x86 qemu-system-common e2fsprogs xz-utils zstd openssh-client"
-bench="$demo nftables debootstrap umoci crun runc containernetworking-plugins"
+bench="$demo nftables debootstrap umoci crun runc containernetworking-plugins iptables"
 
 case ${1:-} in
 demo | test | bench) want=${!1} ;;

@@ -29,11 +29,14 @@ var exitCode = map[string]struct {
 func TinyELF(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tiny")
-	if err := os.WriteFile(path, tinyELF(runtime.GOARCH), 0o755); err != nil {
+	if err := os.WriteFile(path, TinyImage(), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
+
+// TinyImage returns the contents of [TinyELF], for programs that are no tests.
+func TinyImage() []byte { return tinyELF(runtime.GOARCH) }
 
 // tinyELF returns an executable of one loaded segment: the ELF header, one
 // program header and the code behind them.

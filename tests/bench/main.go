@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Bench measures the three programs beside their peers in the same run:
+// coracle beside crun and runc, imgmgr beside umoci, the plugins beside Debian's
+// containernetworking-plugins. It prints a table of ratios of medians and writes
+// it, with the medians and the machine, to bench/RESULTS.md.
+//
+// The runs of all programs alternate, so that what else the machine does falls
+// on all alike. A program that does not do its job fails the bench, peers too:
+// a ratio against an error message is worth nothing. A target that is missed is
+// named, but is a result and no failure.
+//
+// It needs root. All that it mounts is in a mount namespace of its own.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+)
+
+// inside is set in the environment of the process that has the namespace.
+const inside = "CORACLE_BENCH_INSIDE"
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("needs root: cgroups, namespaces and devices are made")
+	}
+	if os.Getenv(inside) == "" {
+		return again()
+	}
+	bin, err := filepath.Abs(env("CORACLE_BIN", "bin"))
+	if err != nil {
+		return err
+	}
+	b := &bench{bin: bin}
+	only := flag.String("only", "", "regular expression of the sections to run: start, memory, unpack, network")
+	flag.IntVar(&b.runs, "n", 60, "runs of each program in each measurement")
+	write := flag.String("o", "", "file to write the results to, as well")
+	flag.Parse()
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name    string
+		measure func(*bench) error
+	}{{"start", (*bench).start}, {"memory", (*bench).memory}, {"unpack", (*bench).unpack}, {"network", (*bench).network}} {
+		if !wanted.MatchString(s.name) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "bench:", s.name)
+		if err := b.inTemp(s.measure); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return b.report(*write)
+}
+
+// bench is one run of everything.
+type bench struct {
+	bin     string // directory of our programs
+	runs    int
+	dir     string // of the section that is being measured: a tmpfs
+	results []result
+}
+
+// again runs this program in a mount namespace of its own, where nothing that
+// it mounts is seen by others or outlives it.
+func again() error {
+	command := exec.Command("/proc/self/exe", os.Args[1:]...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.Env = append(os.Environ(), inside+"=1")
+	// The mount point of hugetlb is on a tmpfs that all share (see runtimes): it
+	// goes away here, where the namespace that used it is gone, however it ended.
+	if _, err := os.Stat(hugetlb); err != nil {
+		defer os.Remove(hugetlb)
+	}
+	// Unshareflags also makes the mounts private; Cloneflags would not.
+	command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	return command.Run()
+}
+
+// inTemp gives a section a tmpfs and takes it away again: a disk's file system
+// has moods (ext4 looks at recently deleted inodes for minutes).
+func (b *bench) inTemp(measure func(*bench) error) (err error) {
+	if b.dir, err = os.MkdirTemp("", "coracle-bench-"); err != nil {
+		return err
+	}
+	defer os.Remove(b.dir)
+	if err := syscall.Mount("bench", b.dir, "tmpfs", 0, "size=12g,mode=700"); err != nil {
+		return fmt.Errorf("mount a tmpfs on %s: %w", b.dir, err)
+	}
+	defer func() {
+		if unmountErr := syscall.Unmount(b.dir, syscall.MNT_DETACH); err == nil {
+			err = unmountErr
+		}
+	}()
+	return measure(b)
+}
+
+func env(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
