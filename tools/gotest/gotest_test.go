@@ -41,6 +41,12 @@ func TestReport(t *testing.T) {
 			`{"Action":"output","Package":"p","Test":"TestA","Output":"panic\n"}
 {"Action":"fail","Package":"p"}`,
 			"FAIL\tp\t0.000s\npanic\n", "1 tests or packages failed"},
+		{"of other packages nothing is shown",
+			`{"Action":"output","Package":"q","Test":"TestQ","Output":"=== RUN TestQ\n"}
+{"Action":"output","Package":"q","Test":"TestQ","Output":"noise of q\n"}
+{"Action":"fail","Package":"p"}
+{"Action":"fail","Package":"q"}`,
+			"FAIL\tp\t0.000s\nFAIL\tq\t0.000s\nnoise of q\n", "2 tests or packages failed"},
 		{"a listed skip is fine, its subtests too",
 			`{"Action":"skip","Package":"p","Test":"TestListed/sub"}
 {"Action":"skip","Package":"p","Test":"TestListed"}`,

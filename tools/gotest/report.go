@@ -37,13 +37,13 @@ type Report struct {
 	Failed   int // tests and packages
 
 	badSkips []string
-	output   map[string][]string // of tests that have not ended, by Outcome.Test
-	closed   map[string]bool     // by package: its own closing line was printed
+	output   map[string]map[string][]string // lines of tests that have not ended, by package and test
+	closed   map[string]bool                // by package: its own closing line was printed
 }
 
 // Read prints events until they end.
 func (r *Report) Read(events io.Reader) error {
-	r.output, r.closed = map[string][]string{}, map[string]bool{}
+	r.output, r.closed = map[string]map[string][]string{}, map[string]bool{}
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -85,10 +85,10 @@ func (r *Report) handlePackage(e event) {
 		r.Failed++
 		r.close("FAIL", e)
 		// What had not ended when the package did (a time-out, a crash) tells why.
-		for _, lines := range r.output {
+		for _, lines := range r.output[e.Package] {
 			fmt.Fprint(r.Out, strings.Join(lines, ""))
 		}
-		r.output = map[string][]string{}
+		delete(r.output, e.Package)
 	}
 }
 
@@ -99,30 +99,36 @@ func (r *Report) close(verdict string, e event) {
 }
 
 func (r *Report) handleTest(e event) {
-	name := e.Package + "." + e.Test
+	tests := r.output[e.Package]
+	if tests == nil {
+		tests = map[string][]string{}
+		r.output[e.Package] = tests
+	}
 	switch e.Action {
 	case "output":
-		r.output[name] = append(r.output[name], e.Output)
+		if !strings.HasPrefix(e.Output, "=== ") { // RUN, PAUSE, CONT, NAME
+			tests[e.Test] = append(tests[e.Test], e.Output)
+		}
 		return
 	case "pass":
-		for _, line := range r.output[name] {
+		for _, line := range tests[e.Test] {
 			if strings.Contains(line, "TEST_SEED=") {
 				fmt.Fprintf(r.Out, "%s: %s\n", e.Test, strings.TrimSpace(line))
 			}
 		}
 	case "skip":
-		fmt.Fprint(r.Out, strings.Join(r.output[name], ""))
+		fmt.Fprint(r.Out, strings.Join(tests[e.Test], ""))
 		if !r.listed(e.Test) {
 			r.badSkips = append(r.badSkips, e.Test)
 		}
 	case "fail":
 		r.Failed++
-		fmt.Fprint(r.Out, strings.Join(r.output[name], ""))
+		fmt.Fprint(r.Out, strings.Join(tests[e.Test], ""))
 	default: // "run", "pause", "cont"
 		return
 	}
-	delete(r.output, name)
-	r.Outcomes = append(r.Outcomes, Outcome{e.Action, name})
+	delete(tests, e.Test)
+	r.Outcomes = append(r.Outcomes, Outcome{e.Action, e.Package + "." + e.Test})
 }
 
 // listed reports whether tests/SKIPS has the test, or one that contains it.
