@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package command
+
+import (
+	"os"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+)
+
+// A Program is a command line as one table: what can be typed, and what it is
+// for. Help is made from it, and so are man pages and completions.
+type Program struct {
+	Name    string
+	Summary string // what it is, in one line
+	Long    string // more, for people: paragraphs, examples, exit status
+	Version func() string
+	Globals []Flag // stand before the verb; see also [LogFlags]
+	Verbs   []Verb // in the order in which help lists them
+}
+
+// A Verb is one command, such as "create".
+//
+// Its flags may stand before and behind its operands, as in runc. Rest ends
+// that at the first operand: what follows belongs to another program ("exec ID ls -l").
+type Verb struct {
+	Name    string
+	Args    string // operands as help shows them: "ID [SIGNAL]"
+	Summary string // one line, without a full stop
+	Long    string // help's text, written by hand: paragraphs, examples
+	Hidden  bool   // works, but help does not list it
+	Flags   []Flag
+	Min     int // number of operands
+	Max     int // -1: any number
+	Rest    bool
+	Run     func(*Call) error
+}
+
+// A Flag is one option. Names are long words and single letters; all of them work
+// with one dash and with two, and "--flag value" is "--flag=value".
+type Flag struct {
+	Names   []string // the first is the one that [Call] knows
+	Value   string   // placeholder: "DIR". Empty: a switch. "[X]": "=X" may be missing and then is "true"
+	Kind    Kind
+	Help    string // one line
+	Default string // the value if it is not given; help shows it
+	Repeat  bool   // may be given several times; else the last one counts
+	Hidden  bool
+}
+
+// A Kind is what the value of a flag has to be.
+type Kind int
+
+// The kinds of values.
+const (
+	Text     Kind = iota
+	Number        // a whole number
+	Duration      // time.ParseDuration's form, "5s"
+)
+
+// Main parses the arguments (without the program's own name) and runs the verb.
+// Help and version are answers on standard output; they come before any
+// validation of the other arguments. What it returns is for [Exit].
+//
+// If the program has [LogFlags], the log is opened before the verb runs and gets
+// its records when the verb is done.
+func Main(p Program, args []string) error {
+	c := &Call{Program: &p, values: map[string][]string{}}
+	err := parse(c, args)
+	if c.answer != "" {
+		_, err := os.Stdout.WriteString(c.answer)
+		return err
+	}
+	if logErr := c.log.open(c); logErr != nil {
+		return logErr
+	}
+	if err == nil {
+		err = c.Verb.Run(c)
+	}
+	return c.log.close(p.Name, err)
+}
+
+// unknownVerb is the error for a verb that does not exist: status 3, as runc.
+func unknownVerb(p *Program, name string) error {
+	var names []string
+	for _, v := range p.Verbs {
+		if !v.Hidden {
+			names = append(names, v.Name)
+		}
+	}
+	hint := fail.Nearest(name, names)
+	if hint == "" {
+		hint = "see " + p.Name + " --help"
+	}
+	return &ExitError{Code: 3, Err: &fail.Error{Doing: "unknown command " + quote(name), Hint: hint}}
+}
