@@ -58,6 +58,9 @@ test-vm: build ## the same tests on cgroup v2 and systemd, in a throw-away machi
 test-mutants: build ## drop each step of the golden plans in turn: a test must notice (root)
 	go test -count 1 -timeout 60m -v ./tests/mutants
 
+test-all: ## everything, for hours; the dated result in tests/results/ is committed (root)
+	tools/test-all.sh
+
 bench: build ## measure beside crun, runc, umoci and Debian's CNI plugins; writes bench/RESULTS.md (root)
 	tools/setup.sh bench
 	go run ./tests/bench -o bench/RESULTS.md
@@ -74,4 +77,4 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 release: ## out/release/: reproducible tarballs for amd64 and arm64, and their checksums
 	tools/release.sh
 
-.PHONY: help build install clean fmt demo test test-unit test-root test-vm test-mutants bench fuzz lint release
+.PHONY: help build install clean fmt demo test test-unit test-root test-vm test-mutants test-all bench fuzz lint release
