@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/runtime/config"
+)
+
+func featuresVerb() command.Verb {
+	return command.Verb{
+		Name:    "features",
+		Summary: "print what this build supports, as JSON",
+		Long: `
+The answer is the features structure of the OCI runtime specification
+(features.md). It depends on the build alone, not on the machine: a kernel may
+still lack something.
+
+example:
+  coracle features | jq .linux.cgroup
+
+exit status:
+  0  always`,
+		Run: func(*command.Call) error {
+			_, err := os.Stdout.WriteString(featuresJSON())
+			return err
+		},
+	}
+}
+
+// featuresJSON returns the features JSON: features.md and features-linux.md. A
+// property that is null or missing would say "unknown", so each is there.
+//
+// It is text and not an encoded value, because an encoder costs every start of
+// the program, and this verb is called once per engine.
+func featuresJSON() string {
+	return fmt.Sprintf(featuresText,
+		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()),
+		strconv.Quote(command.Version), strconv.Quote(commit()))
+}
+
+// hookKinds are all of config.md, in the order in which they run.
+var hookKinds = []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
+
+const featuresText = `{
+  "ociVersionMin": "1.0.0",
+  "ociVersionMax": "1.3.0",
+  "hooks": %s,
+  "mountOptions": %s,
+  "linux": {
+    "namespaces": %s,
+    "capabilities": %s,
+    "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+    "seccomp": {"enabled": false},
+    "apparmor": {"enabled": false},
+    "selinux": {"enabled": false},
+    "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
+    "memoryPolicy": {"modes": [], "flags": []},
+    "mountExtensions": {"idmap": {"enabled": false}},
+    "netDevices": {"enabled": false}
+  },
+  "annotations": {
+    "io.github.coracle-oci.version": %s,
+    "io.github.coracle-oci.commit": %s
+  },
+  "potentiallyUnsafeConfigAnnotations": []
+}
+`
+
+// list returns words, which need no escapes, as a JSON list.
+func list(words []string) string { return `["` + strings.Join(words, `", "`) + `"]` }
