@@ -110,9 +110,12 @@ func (r rule) covers(s rule) bool {
 // line returns the rule as the kernel reads it: "c 1:3 rwm".
 func (r rule) line() string {
 	text := string(r.kind) + " " + number(r.major) + ":" + number(r.minor) + " "
-	for i, letter := range "mrw" {
-		if r.access&(mknod<<i) != 0 {
-			text += string(letter)
+	for _, a := range []struct {
+		letter string
+		access access
+	}{{"r", read}, {"w", write}, {"m", mknod}} {
+		if r.access&a.access != 0 {
+			text += a.letter
 		}
 	}
 	return text

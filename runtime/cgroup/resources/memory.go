@@ -105,7 +105,7 @@ func (c *compiler) memoryLimits(m *specs.LinuxMemory) error {
 		return nil
 	}
 	from := fromMemory + "limit"
-	if limit == 0 {
+	if limit == 0 || swap < 0 {
 		from = fromMemory + "swap"
 	}
 	h, err := c.on("memory", from)

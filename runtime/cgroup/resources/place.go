@@ -112,11 +112,12 @@ func (c *compiler) directories() {
 		c.out.Dirs = append(c.out.Dirs, p.leaf)
 		c.descend(p)
 		if p.v2 {
+			// v2 has no tasks file, and cgroup.procs waits for a grace period
+			// of RCU whenever the machine was idle, 12 ms, beside v1 as well.
 			c.out.Into = p.leaf
 		} else {
 			// A single-threaded process that writes 0 into tasks waits for
-			// nobody; into cgroup.procs it would wait for a grace period of
-			// RCU whenever the machine was idle.
+			// nobody; cgroup.procs would make it wait.
 			c.out.Join = append(c.out.Join, p.leaf+"/tasks")
 		}
 	}

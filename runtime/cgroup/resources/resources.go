@@ -62,7 +62,7 @@ type Cgroup struct {
 	Make     []Op     // directories, and what makes them usable
 	Limit    []Op     // values, in the order in which the kernel accepts them
 	Join     []string // files to which the process itself writes "0" when it may join
-	Into     string   // directory of the v2 hierarchy for CLONE_INTO_CGROUP; "" where v2 is not mounted
+	Into     string   // directory of the v2 hierarchy, also of a hybrid one, for CLONE_INTO_CGROUP; "" where v2 is not mounted
 	Warnings []string // what was asked for and cannot be, where that leaves less privilege
 }
 
