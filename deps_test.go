@@ -56,6 +56,26 @@ imgmgr/serve                     : …/internal/fail …/imgmgr/ref …/imgmgr/d
 imgmgr/cli                       : …/internal/fail …/internal/command …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry …/imgmgr/copy …/imgmgr/serve …/imgmgr/layer …/imgmgr/unpack github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json github.com/spf13/cobra github.com/spf13/pflag
 imgmgr/cmd/imgmgr                : …/internal/command …/imgmgr/cli
 
+internal/netlink    pure         : …/internal/sys/linux
+internal/netlink/conn            : …/internal/fail …/internal/netlink …/internal/sys …/internal/sys/linux
+cni-plugins/plugin  pure         : …/internal/fail
+cni-plugins/plan    pure         : …/internal/netlink
+cni-plugins/masq    pure         : …/internal/netlink …/internal/sys/linux
+cni-plugins/bridge  pure         : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq
+cni-plugins/ipam    pure         : …/cni-plugins/plugin
+cni-plugins/ipam/ledger          : …/internal/fail …/internal/sys …/cni-plugins/plugin …/cni-plugins/ipam
+cni-plugins/ipam/delegate        : …/internal/fail …/cni-plugins/plugin …/cni-plugins/hostlocal
+cni-plugins/hostlocal            : …/internal/fail …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/ipam …/cni-plugins/ipam/ledger
+cni-plugins/netns                : …/internal/sys
+cni-plugins/apply                : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/plan …/cni-plugins/netns
+cni-plugins/loopback             : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/apply …/cni-plugins/netns
+cni-plugins/bridge/verbs         : …/internal/fail …/internal/netlink …/internal/netlink/conn …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq …/cni-plugins/bridge …/cni-plugins/apply …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/ipam/delegate
+cni-plugins/run                  : …/internal/fail …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns
+cni-plugins/cmd/cni              : …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/run …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/loopback …/cni-plugins/bridge/verbs
+cni-plugins/network              : …/internal/fail github.com/containernetworking/cni github.com/opencontainers/runtime-spec
+cni-plugins/cmd/cninet           : …/internal/command …/internal/fail …/cni-plugins/network github.com/spf13/cobra
+tests/network                    : *
+
 tests/truth                      : *
 tests/bench                      : *
 tests/mutants                    : *

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package conn sends the messages of package netlink to the kernel and waits
+// for its answers. It builds no message and decides nothing.
+package conn
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/netlink"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+)
+
+// A Conn is a netlink socket in one network namespace. It is for one goroutine.
+type Conn struct {
+	fd     int
+	number uint32            // of the last request
+	index  map[string]uint32 // links that were looked up or told
+	buffer []byte
+}
+
+// Dial opens a socket of protocol in the calling thread's network namespace.
+func Dial(protocol int) (*Conn, error) {
+	fd, err := sys.NetlinkSocket(protocol)
+	if err != nil {
+		return nil, &fail.Error{Doing: "open a netlink socket", Err: err}
+	}
+	return &Conn{fd: fd, index: map[string]uint32{}}, nil
+}
+
+// Close closes the socket.
+func (c *Conn) Close() error { return sys.NetlinkClose(c.fd) }
+
+// An Error is a request that the kernel refused.
+type Error struct {
+	Message netlink.Message
+	Errno   syscall.Errno
+	Words   string // the kernel's own sentence, where it has one
+}
+
+// Error returns "doing: text (NAME)" and the kernel's words.
+func (e *Error) Error() string {
+	s := e.Message.Doing + ": " + fail.Reason(e.Errno)
+	if e.Words != "" {
+		s += ": " + strings.TrimSuffix(e.Words, ".")
+	}
+	return s
+}
+
+// Unwrap returns the errno.
+func (e *Error) Unwrap() error { return e.Errno }
+
+// Exec sends rtnetlink requests in one datagram and waits for all answers. The
+// kernel works on all of them even when one fails; the error is of the first.
+func (c *Conn) Exec(messages ...netlink.Message) error {
+	all := make([]netlink.Message, len(messages))
+	for i, m := range messages { // looking up a link sends requests of its own
+		bound, err := c.bind(m)
+		if err != nil {
+			return err
+		}
+		bound.Flags |= linux.NLM_F_ACK
+		all[i] = bound
+	}
+	var datagram []byte
+	first := c.number + 1
+	for _, m := range all {
+		c.number++
+		datagram = m.Append(datagram, c.number)
+	}
+	if len(datagram) == 0 {
+		return nil
+	}
+	if err := sys.NetlinkSend(c.fd, datagram); err != nil {
+		return &fail.Error{Doing: "send to netlink", Err: err}
+	}
+	return c.acknowledged(first, messages, false)
+}
+
+// Commit sends nf_tables requests as one transaction: all or nothing.
+func (c *Conn) Commit(messages ...netlink.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	all := append(append([]netlink.Message{netlink.Begin()}, messages...), netlink.End())
+	first := c.number + 1
+	var datagram []byte
+	for i, m := range all {
+		if i == len(all)-2 {
+			m.Flags |= linux.NLM_F_ACK // answers come in order: this one is the last
+		}
+		c.number++
+		datagram = m.Append(datagram, c.number)
+	}
+	if err := sys.NetlinkSend(c.fd, datagram); err != nil {
+		return &fail.Error{Doing: "send to nf_tables", Err: err}
+	}
+	return c.acknowledged(first, all, true)
+}
+
+// acknowledged waits for the answers to messages, numbered from first.
+func (c *Conn) acknowledged(first uint32, messages []netlink.Message, transaction bool) error {
+	var failure error
+	open := len(messages)
+	for open > 0 {
+		datagram, err := c.receive()
+		if err != nil {
+			return err
+		}
+		for r := range netlink.Replies(datagram) {
+			i := int(r.Number - first)
+			if r.Type != linux.NLMSG_ERROR || i < 0 || i >= len(messages) {
+				continue
+			}
+			errno, words := r.Errno()
+			if errno != 0 && failure == nil {
+				failure = &Error{messages[i], syscall.Errno(errno), words}
+			}
+			open--
+			// The last message of a transaction answers for all. A failure of
+			// the transaction as such is told of its first and alone.
+			if transaction && (i == len(messages)-2 || errno != 0 && i == 0) {
+				open = 0
+			}
+			if transaction && open == 0 {
+				return failure
+			}
+		}
+	}
+	return failure
+}
+
+// Ask sends one question and returns the answers.
+func (c *Conn) Ask(question netlink.Message) ([]netlink.Reply, error) {
+	for range 20 {
+		replies, again, err := c.ask(question)
+		if !again {
+			return replies, err
+		}
+	}
+	return nil, &Error{question, syscall.EINTR, "the list changed 20 times while it was read"}
+}
+
+// ask tells with again that the kernel's list changed while it was told
+// (NLM_F_DUMP_INTR): it may have holes.
+func (c *Conn) ask(question netlink.Message) (replies []netlink.Reply, again bool, err error) {
+	bound, err := c.bind(question)
+	if err != nil {
+		return nil, false, err
+	}
+	c.number++
+	if err := sys.NetlinkSend(c.fd, bound.Append(nil, c.number)); err != nil {
+		return nil, false, &fail.Error{Doing: question.Doing, Err: err}
+	}
+	for {
+		datagram, err := c.receive()
+		if err != nil {
+			return nil, false, err
+		}
+		for r := range netlink.Replies(datagram) {
+			if r.Number != c.number {
+				continue
+			}
+			again = again || r.Flags&linux.NLM_F_DUMP_INTR != 0
+			if r.Type == linux.NLMSG_ERROR || r.Type == linux.NLMSG_DONE {
+				if errno, words := r.Errno(); errno != 0 && !(again && syscall.Errno(errno) == syscall.EINTR) {
+					return nil, false, &Error{question, syscall.Errno(errno), words}
+				}
+				return replies, again, nil
+			}
+			r.Body = slices.Clone(r.Body)
+			replies = append(replies, r)
+			if r.Flags&linux.NLM_F_MULTI == 0 {
+				return replies, false, nil
+			}
+		}
+	}
+}
+
+// Link looks up a link by name; ENODEV if there is none.
+func (c *Conn) Link(name string) (netlink.Link, error) {
+	replies, err := c.Ask(netlink.GetLink(name))
+	if err != nil {
+		return netlink.Link{}, err
+	}
+	for _, r := range replies {
+		if l, ok := netlink.ParseLink(r.Body); ok {
+			c.index[name] = l.Index
+			return l, nil
+		}
+	}
+	return netlink.Link{}, &Error{netlink.GetLink(name), syscall.ENODEV, ""}
+}
+
+// Forget drops what is known of a link, which may have been made anew.
+func (c *Conn) Forget(name string) { delete(c.index, name) }
+
+// bind fills in the indexes of the links that m names.
+func (c *Conn) bind(m netlink.Message) (netlink.Message, error) {
+	for _, b := range m.Binds {
+		if _, known := c.index[b.Link]; known {
+			continue
+		}
+		if _, err := c.Link(b.Link); err != nil {
+			return m, err
+		}
+	}
+	return m.Bound(c.index), nil
+}
+
+// receiveLen holds the largest piece of a list that the kernel sends
+// (NLMSG_GOODSIZE is 8 KiB, and rtnetlink uses up to 32).
+const receiveLen = 32 << 10
+
+func (c *Conn) receive() ([]byte, error) {
+	if c.buffer == nil {
+		c.buffer = make([]byte, receiveLen)
+	}
+	n, err := sys.NetlinkReceive(c.fd, c.buffer)
+	if err != nil {
+		return nil, &fail.Error{Doing: "receive from netlink", Err: err}
+	}
+	return c.buffer[:n], nil
+}
