@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/testkit"
 )
 
 // A request is what a process wants of a device.
@@ -73,9 +74,7 @@ func requests() []request {
 
 // TestDeviceProgram runs programs of random rules in an interpreter.
 func TestDeviceProgram(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random, all := rand.New(rand.NewPCG(seed, 0)), requests()
+	random, all := testkit.Seed(t), requests()
 	for range 300 {
 		rules := randomRules(random)
 		program := deviceProgram(rules)
@@ -192,9 +191,7 @@ func (l whitelist) decide(q request) bool {
 // the rules allow only where no single entry covers all that is requested, which
 // v1 cannot say; it never allows more.
 func TestResolve(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random, all := rand.New(rand.NewPCG(seed, 0)), requests()
+	random, all := testkit.Seed(t), requests()
 	resolved := 0
 	for range 3000 {
 		rules := randomRules(random)

@@ -36,13 +36,10 @@ func (c *compiler) locate(id, cgroupsPath string, f facts.Cgroup) error {
 	if f.V2 == nil {
 		return nil
 	}
-	base := f.V2.Own
-	if len(f.V1) == 0 && base != "" {
-		// The runtime's own cgroup holds at least the runtime, and a cgroup of
-		// v2 that holds processes cannot give controllers to its children:
-		// cgroups(7), "no internal processes". So start one level up.
-		base, _ = cut(base)
-	}
+	// The runtime's own cgroup holds at least the runtime, and a cgroup of v2
+	// that holds processes cannot give controllers to its children: cgroups(7),
+	// "no internal processes". So start one level up.
+	base, _ := cut(f.V2.Own)
 	if err := c.add(*f.V2, base, names, absolute); err != nil {
 		return err
 	}
@@ -110,7 +107,7 @@ func split(id, cgroupsPath string) (names []string, absolute bool, err error) {
 func (c *compiler) directories() {
 	for _, p := range c.places {
 		c.out.Dirs = append(c.out.Dirs, p.leaf)
-		c.descend(p)
+		c.descend(p, c.enabled(p))
 		if p.v2 {
 			// v2 has no tasks file, and cgroup.procs waits for a grace period
 			// of RCU whenever the machine was idle, 12 ms, beside v1 as well.
@@ -123,17 +120,35 @@ func (c *compiler) directories() {
 	}
 }
 
+// enabled returns the controllers that the directories above p are to pass on,
+// as cgroup.subtree_control reads them.
+//
+// On v2 alone that is all of them, as engines read the statistics also of those
+// without a limit. Beside v1 it is those with a limit: one that is enabled can
+// no longer be mounted as v1, as administrators of such machines do.
+func (c *compiler) enabled(p place) string {
+	if !p.v2 {
+		return ""
+	}
+	list := p.hierarchy.Controllers
+	if len(c.places) > 1 {
+		list = c.used
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "+" + strings.Join(list, " +")
+}
+
 // descend adds the directories of one place from the top down.
-func (c *compiler) descend(p place) {
+func (c *compiler) descend(p place, controllers string) {
 	for i, dir := range p.above {
 		if i > 0 {
 			c.make(Mkdir, dir, "")
 			c.inherit(p, dir)
 		}
-		if p.v2 && len(p.hierarchy.Controllers) > 0 {
-			// All controllers, not only those with a limit: engines read the
-			// statistics of the others.
-			c.make(Enable, dir+"/cgroup.subtree_control", "+"+strings.Join(p.hierarchy.Controllers, " +"))
+		if controllers != "" {
+			c.make(Enable, dir+"/cgroup.subtree_control", controllers)
 		}
 	}
 	c.make(Leaf, p.leaf, "")
@@ -177,8 +192,8 @@ func (h home) file(v1, v2 string) string {
 func (c *compiler) find(controller string) (home, bool) {
 	for _, p := range c.places {
 		name := controller
-		if p.v2 && name == "blkio" {
-			name = "io"
+		if p.v2 {
+			name = v2Name(name)
 		}
 		if slices.Contains(p.hierarchy.Controllers, name) {
 			return home{p.leaf, p.v2}, true
@@ -191,6 +206,7 @@ func (c *compiler) find(controller string) (home, bool) {
 func (c *compiler) on(controller, from string) (home, error) {
 	h, ok := c.find(controller)
 	if ok {
+		c.use(h, controller)
 		return h, nil
 	}
 	what := "the controller " + controller + " is on no mounted cgroup hierarchy"
@@ -199,6 +215,29 @@ func (c *compiler) on(controller, from string) (home, error) {
 	}
 	return home{}, &fail.Error{Where: configFile + from, Doing: "cannot be applied: " + what,
 		Hint: "compare /proc/cgroups, /sys/fs/cgroup/cgroup.controllers and /proc/self/mountinfo"}
+}
+
+// use notes that a controller of v2 has to be enabled.
+func (c *compiler) use(h home, controller string) {
+	if name := v2Name(controller); h.v2 && !slices.Contains(c.used, name) {
+		c.used = append(c.used, name)
+	}
+}
+
+// v2Name returns what v2 calls a controller of v1.
+func v2Name(controller string) string {
+	if controller == "blkio" {
+		return "io"
+	}
+	return controller
+}
+
+// v1Name is its inverse.
+func v1Name(controller string) string {
+	if controller == "io" {
+		return "blkio"
+	}
+	return controller
 }
 
 // v1Only is the error for a field that cgroup v2 has no file for.

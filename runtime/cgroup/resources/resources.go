@@ -80,7 +80,6 @@ func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (C
 	if err := c.locate(id, cgroupsPath, f); err != nil {
 		return Cgroup{}, err
 	}
-	c.directories()
 	for _, phase := range []func() error{
 		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified, c.devices,
 	} {
@@ -88,6 +87,7 @@ func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (C
 			return Cgroup{}, err
 		}
 	}
+	c.directories()
 	return c.out, nil
 }
 
@@ -95,6 +95,7 @@ func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (C
 type compiler struct {
 	r      *specs.LinuxResources
 	places []place
+	used   []string // controllers of v2 that a value needs
 	out    Cgroup
 }
 

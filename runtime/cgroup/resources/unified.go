@@ -37,17 +37,13 @@ func (c *compiler) unified() error {
 			return &fail.Error{Where: configFile + from, Doing: "cannot be applied: cgroup v2 is not mounted",
 				Hint: "use the other fields of linux.resources"}
 		}
+		if _, ok := c.find(v1Name(controller)); ok {
+			c.use(home{dir, true}, v1Name(controller))
+		}
 		// The kernel takes one line per write.
 		for line := range strings.SplitSeq(strings.TrimRight(c.r.Unified[file], "\n"), "\n") {
 			c.write(from, dir+"/"+file, line)
 		}
 	}
 	return nil
-}
-
-func v1Name(controller string) string {
-	if controller == "io" {
-		return "blkio"
-	}
-	return controller
 }
