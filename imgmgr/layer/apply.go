@@ -4,6 +4,7 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"runtime"
@@ -21,6 +22,8 @@ type Options struct {
 	Single   bool         // everything belongs to the user who runs this; no devices
 	MaxBytes int64        // of file data; 0: what the file system has free
 	Warn     func(string) // told what was left out
+	// Interrupted is asked now and then; an error of it ends the work.
+	Interrupted func() error
 
 	bottomUp bool // do not try the fast order: for tests
 }
@@ -100,8 +103,10 @@ func run(a applier, layers []Blob, order []int, w *writer) (err error) {
 		}
 		s := streams[0]
 		err := readLayer(a, s, int32(order[done]+1), w)
-		if errors.Is(err, errOrder) {
-			return err // the layer is read again, and verified then
+		if _, invalid := errors.AsType[*descriptor.InvalidError](err); err != nil && !invalid {
+			// A full disk or an interruption says nothing about the layer, and for
+			// errOrder it is read again and verified then.
+			return err
 		}
 		if err = s.finish(err); err != nil {
 			return err
@@ -126,6 +131,12 @@ func readLayer(a applier, s entry.Source, number int32, w *writer) error {
 		if err != nil {
 			return tarError(s, err)
 		}
+		if err == nil && w.options.Interrupted != nil {
+			err = w.options.Interrupted()
+		}
+		if err != nil {
+			return err
+		}
 		if op.Warning != "" {
 			w.warn("%s", op.Warning)
 		}
@@ -137,7 +148,7 @@ func readLayer(a applier, s entry.Source, number int32, w *writer) error {
 
 // tarError makes what is wrong with an archive an error that names the layer.
 func tarError(s entry.Source, err error) error {
-	if _, ok := errors.AsType[*fail.Error](err); ok || errors.Is(err, errOrder) {
+	if _, ok := errors.AsType[*fail.Error](err); ok || errors.Is(err, errOrder) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	name := ""

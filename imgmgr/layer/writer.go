@@ -335,6 +335,11 @@ func (w *writer) write(fd int, n *node, p []byte) error {
 	if w.written > w.options.MaxBytes {
 		return w.error("write", n, fmt.Errorf("the image has more than the %d bytes that there is room for", w.options.MaxBytes))
 	}
+	if w.options.Interrupted != nil {
+		if err := w.options.Interrupted(); err != nil {
+			return err
+		}
+	}
 	if err := sys.WriteAll(fd, p); err != nil {
 		return w.error("write", n, err)
 	}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/coracle-oci/coracle/imgmgr/descriptor"
+	"github.com/coracle-oci/coracle/imgmgr/layer"
+	"github.com/coracle-oci/coracle/imgmgr/layout"
+	"github.com/coracle-oci/coracle/imgmgr/ref"
+	"github.com/coracle-oci/coracle/imgmgr/unpack"
+	"github.com/coracle-oci/coracle/internal/fail"
+)
+
+// unpackFlags is the command line of unpack.
+type unpackFlags struct {
+	config            unpack.Config
+	memory, maxBytes  string
+	platform          string
+	rootfsOnly, plain bool
+}
+
+func newUnpackCommand(g *globals) *cobra.Command {
+	var f unpackFlags
+	c := &cobra.Command{
+		Use:   "unpack REF BUNDLE [-- ARG…]",
+		Short: "make a runtime bundle of an image",
+		Long: `unpack makes the directory BUNDLE, which must not exist, with the image's
+file system in rootfs and a config.json that any OCI runtime takes. Arguments
+behind -- take the place of the image's Cmd. Every digest is verified before
+the directory appears; on an error nothing is left.
+
+Without root, everything in the bundle belongs to the user who unpacks it, and
+devices are left out.
+
+With --network NAME, hooks in config.json attach the container to the CNI
+network NAME by cninet; "host" shares the host's network, "none" is the default.`,
+		Example: `  imgmgr unpack registry.example/busybox:1.36 bundle
+  imgmgr unpack --network web --memory 64M oci:build/image web1 -- httpd -f -p 80
+  coracle run -b web1 web1`,
+		Args: func(c *cobra.Command, args []string) error {
+			n := c.ArgsLenAtDash()
+			if n < 0 {
+				n = len(args)
+			}
+			if n != 2 {
+				return fmt.Errorf("unpack takes REF and BUNDLE; arguments of the container stand behind --")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return runUnpack(c.Context(), g, f, args) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.config.Network, "network", "none", "CNI network to attach to, host or none")
+	flags.StringVar(&f.config.Cninet, "cninet", "", "path of cninet (default: beside imgmgr)")
+	flags.StringVar(&f.config.Hostname, "hostname", "", "host name (default: the bundle's name)")
+	flags.StringArrayVarP(&f.config.Env, "env", "e", nil, "NAME=VALUE to add to the environment")
+	flags.BoolVarP(&f.config.Terminal, "tty", "t", false, "the process has a terminal")
+	flags.BoolVar(&f.config.ReadOnly, "read-only", false, "the container cannot write to its rootfs")
+	flags.StringVar(&f.memory, "memory", "", "memory limit in bytes, or with K, M, G (binary)")
+	flags.Int64Var(&f.config.Pids, "pids", 0, "limit of processes and threads")
+	flags.StringVar(&f.platform, "platform", "", "OS/ARCH[/VARIANT] to take from an index (default: this machine's)")
+	flags.StringVar(&f.maxBytes, "max-size", "", "limit of file data to unpack (default: what the file system has free)")
+	flags.BoolVar(&f.rootfsOnly, "rootfs-only", false, "make BUNDLE the file system itself, without config.json")
+	flags.BoolVar(&f.plain, "dry-run", false, "only print the file operations of each layer")
+	return c
+}
+
+func runUnpack(ctx context.Context, g *globals, f unpackFlags, args []string) error {
+	o := unpack.Options{Config: f.config, Name: args[0], RootfsOnly: f.rootfsOnly, Warn: func(s string) { g.warn("%s", s) }}
+	o.Config.Args = args[2:]
+	var err error
+	if o.Config.Memory, err = parseBytes("--memory", f.memory); err != nil {
+		return err
+	}
+	if o.MaxBytes, err = parseBytes("--max-size", f.maxBytes); err != nil {
+		return err
+	}
+	if err := f.findCninet(&o.Config); err != nil {
+		return err
+	}
+	i, release, err := g.openImage(ctx, args[0], f.platform)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if f.plain {
+		return printOperations(g, i)
+	}
+	if err := unpack.Unpack(ctx, i, args[1], o); err != nil {
+		return err
+	}
+	fmt.Fprintln(g.stdout, i.Descriptor.Digest)
+	return nil
+}
+
+// openImage loads the image that a reference names. What it returns releases
+// the layout, and lets its gc run again.
+func (g *globals) openImage(ctx context.Context, name, platform string) (*unpack.Image, func(), error) {
+	want, err := wantPlatform(platform)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := ref.Parse(name)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	l, d, err := g.locate(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	release, err := l.Use()
+	if err != nil {
+		l.Close()
+		return nil, nil, err
+	}
+	done := func() { release(); l.Close() }
+	i, err := unpack.Load(l, d, want)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return i, done, nil
+}
+
+func wantPlatform(platform string) (v1.Platform, error) {
+	if platform == "" {
+		return v1.Platform{OS: "linux", Architecture: runtime.GOARCH}, nil
+	}
+	p, err := descriptor.ParsePlatform(platform)
+	if err != nil {
+		return p, usage(err)
+	}
+	return p, nil
+}
+
+// locate returns the layout that an image lies in, and its descriptor there.
+func (g *globals) locate(_ context.Context, r ref.Ref) (*layout.Layout, v1.Descriptor, error) {
+	var l *layout.Layout
+	var err error
+	name := r.Tag
+	switch r.Transport {
+	case ref.Layout:
+		l, err = layout.Open(r.Path)
+	case ref.Store:
+		name = r.StoreName()
+		l, err = g.store()
+	default:
+		return nil, v1.Descriptor{}, usage(&fail.Error{Where: r.String(), Doing: "unpack takes images of the store and of layouts", Hint: "pull it into the store first"})
+	}
+	if err != nil {
+		return nil, v1.Descriptor{}, err
+	}
+	d, err := l.Resolve(name)
+	if err != nil {
+		l.Close()
+	}
+	return l, d, err
+}
+
+// printOperations is --dry-run: what each layer asks for, lowest first.
+func printOperations(g *globals, i *unpack.Image) error {
+	for _, b := range i.Blobs() {
+		fmt.Fprintf(g.stdout, "# %s\n", b.Name)
+		if err := layer.Print(g.stdout, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var networkName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+// findCninet makes sure that the hooks will find what they run: a bundle that
+// cannot start is found out now.
+func (f *unpackFlags) findCninet(c *unpack.Config) error {
+	if c.Network == "" || c.Network == "none" || c.Network == "host" {
+		return nil
+	}
+	if !networkName.MatchString(c.Network) {
+		return usage(fail.At("--network", fmt.Sprintf("%q is no name of a CNI network", c.Network)))
+	}
+	path := c.Cninet
+	if path == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return &fail.Error{Where: "--network", Doing: "find cninet", Err: err, Hint: "name it with --cninet PATH"}
+		}
+		path = filepath.Join(filepath.Dir(self), "cninet")
+	}
+	path, err := filepath.Abs(path)
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = os.Stat(path); err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
+			err = syscall.EACCES
+		}
+	}
+	if err != nil {
+		return &fail.Error{Where: "--network", Doing: "find " + path, Err: syscall.ENOENT, Hint: "name the cninet program with --cninet PATH"}
+	}
+	c.Cninet = path
+	return nil
+}
+
+// parseBytes reads a size: a number, with K, M, G or T for powers of 1024.
+func parseBytes(flag, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(s, "KMGTkmgt")
+	shift := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+	bits, ok := shift[strings.ToUpper(s[len(digits):])]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !ok || n <= 0 || n > 1<<62>>bits {
+		return 0, usage(fail.At(flag, fmt.Sprintf("%q is no size such as 67108864 or 64M", s)))
+	}
+	return n << bits, nil
+}
