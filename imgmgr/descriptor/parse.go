@@ -195,3 +195,28 @@ func check(where string, d v1.Descriptor) error {
 	}
 	return nil
 }
+
+// Sniff returns the media type of a manifest or index that lies somewhere
+// without a descriptor: what it says of itself, else what its members show (OCI
+// documents need not have a mediaType). It returns "" for anything else.
+func Sniff(content []byte) string {
+	var doc struct {
+		MediaType string         `json:"mediaType"`
+		Config    jsontext.Value `json:"config"`
+		Manifests jsontext.Value `json:"manifests"`
+	}
+	if len(content) > MaxManifest || json.Unmarshal(content, &doc) != nil {
+		return ""
+	}
+	switch k := KindOf(doc.MediaType); {
+	case k == KindManifest || k == KindIndex:
+		return doc.MediaType
+	case doc.MediaType != "":
+		return ""
+	case doc.Manifests != nil && doc.Config == nil:
+		return v1.MediaTypeImageIndex
+	case doc.Config != nil && doc.Manifests == nil:
+		return v1.MediaTypeImageManifest
+	}
+	return ""
+}

@@ -49,6 +49,12 @@ func (l *Layout) Resolve(name string) (v1.Descriptor, error) {
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
+	return Choose(l.path, x, name)
+}
+
+// Choose returns the descriptor of an index with a name, as [Layout.Resolve]
+// does. where names the layout or archive in errors.
+func Choose(where string, x v1.Index, name string) (v1.Descriptor, error) {
 	var found []v1.Descriptor
 	for _, d := range x.Manifests {
 		if name != "" && d.Annotations[v1.AnnotationRefName] != name {
@@ -62,13 +68,13 @@ func (l *Layout) Resolve(name string) (v1.Descriptor, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) == 0 && name == "":
-		return v1.Descriptor{}, descriptor.NotFound(l.path, "has no image")
+		return v1.Descriptor{}, descriptor.NotFound(where, "has no image")
 	case len(found) == 0:
-		return v1.Descriptor{}, descriptor.NotFound(l.path, "has no image %q", name)
+		return v1.Descriptor{}, descriptor.NotFound(where, "has no image %q", name)
 	case name == "":
-		return v1.Descriptor{}, descriptor.Invalid(l.path, "has %d images; name one of them", len(found))
+		return v1.Descriptor{}, descriptor.Invalid(where, "has %d images; name one of them", len(found))
 	}
-	return v1.Descriptor{}, descriptor.Invalid(l.path, "has %d different images named %q", len(found), name)
+	return v1.Descriptor{}, descriptor.Invalid(where, "has %d different images named %q", len(found), name)
 }
 
 // Tag gives a name to a manifest or index whose blobs are all in the layout,

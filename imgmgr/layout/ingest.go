@@ -246,9 +246,12 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Size is how many bytes were written.
 func (w *Writer) Size() int64 { return w.n }
 
+// Digest is the digest of what was written so far.
+func (w *Writer) Digest() digest.Digest { return digest.NewDigest(digest.SHA256, w.hash) }
+
 // Commit puts the blob into the layout and returns its descriptor.
 func (w *Writer) Commit(mediaType string) (v1.Descriptor, error) {
-	d := v1.Descriptor{MediaType: mediaType, Digest: digest.NewDigest(digest.SHA256, w.hash), Size: w.n}
+	d := v1.Descriptor{MediaType: mediaType, Digest: w.Digest(), Size: w.n}
 	if w.layout.Has(d) {
 		return d, w.Close()
 	}
@@ -285,4 +288,16 @@ func (l *Layout) WriteBlob(mediaType string, content []byte) (v1.Descriptor, err
 		return d, err
 	}
 	return w.Commit(mediaType)
+}
+
+// Progress is how many bytes of a blob are in the layout, whole or partial.
+func (l *Layout) Progress(d v1.Descriptor) int64 {
+	if l.Has(d) {
+		return d.Size
+	}
+	info, err := l.root.Lstat(ingestDir + "/" + d.Digest.Algorithm().String() + "-" + d.Digest.Encoded())
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }

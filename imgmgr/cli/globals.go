@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/coracle-oci/coracle/imgmgr/layout"
+	"github.com/coracle-oci/coracle/internal/fail"
+)
+
+// globals is what all verbs share: the flags before the verb, and the streams.
+type globals struct {
+	storeDir string
+	quiet    bool
+	started  bool // the command line was right, and a verb runs
+	stdout   io.Writer
+	stderr   io.Writer
+}
+
+// systemStore is root's store.
+const systemStore = "/var/lib/imgmgr"
+
+// storePath returns the directory of the store.
+func (g *globals) storePath() (string, error) {
+	switch {
+	case g.storeDir != "":
+		return g.storeDir, nil
+	case os.Geteuid() == 0:
+		return systemStore, nil
+	}
+	if data := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
+		return filepath.Join(data, "imgmgr"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", &fail.Error{Where: "store", Doing: "find its directory", Err: err, Hint: "give one with --store DIR"}
+	}
+	return filepath.Join(home, ".local", "share", "imgmgr"), nil
+}
+
+// store opens the store, and makes it if it is not there.
+func (g *globals) store() (*layout.Layout, error) {
+	dir, err := g.storePath()
+	if err != nil {
+		return nil, err
+	}
+	return layout.Create(dir)
+}
+
+// progress tells the user how the work goes: one line on standard error.
+func (g *globals) progress(format string, args ...any) {
+	if !g.quiet {
+		fmt.Fprintf(g.stderr, "imgmgr: %s\n", fmt.Sprintf(format, args...))
+	}
+}
+
+// warn tells the user something that does not end the work.
+func (g *globals) warn(format string, args ...any) {
+	fmt.Fprintf(g.stderr, "imgmgr: warning: %s\n", fmt.Sprintf(format, args...))
+}
+
+// printJSON writes a value as indented JSON, always in the same order.
+func (g *globals) printJSON(v any) error {
+	data, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
+	if err != nil {
+		return err
+	}
+	_, err = g.stdout.Write(append(data, '\n'))
+	return err
+}
+
+// wantJSON checks the value of a --format flag.
+func wantJSON(format string) (bool, error) {
+	switch format {
+	case "table", "":
+		return false, nil
+	case "json":
+		return true, nil
+	}
+	return false, usage(fail.At("--format", fmt.Sprintf("%q is neither table nor json", format)))
+}
+
+// size writes a number of bytes for a person: "1.5 MiB".
+func size(n int64) string {
+	units := strings.Fields("B KiB MiB GiB TiB PiB EiB")
+	f := float64(n)
+	for f >= 1024 && len(units) > 1 {
+		f, units = f/1024, units[1:]
+	}
+	if units[0] == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[0])
+}

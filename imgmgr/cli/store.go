@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/coracle-oci/coracle/imgmgr/descriptor"
+	"github.com/coracle-oci/coracle/imgmgr/layout"
+	"github.com/coracle-oci/coracle/imgmgr/ref"
+	"github.com/coracle-oci/coracle/internal/fail"
+)
+
+// listed is one line of ls.
+type listed struct {
+	Name      string   `json:"name"`
+	Digest    string   `json:"digest"`
+	MediaType string   `json:"mediaType"`
+	Size      int64    `json:"size"` // bytes of all blobs of the image that are in the store
+	Platforms []string `json:"platforms,omitempty"`
+}
+
+func newListCommand(g *globals) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:     "ls [oci:DIR]",
+		Short:   "list the images of the store, or of another OCI layout",
+		Args:    cobra.MaximumNArgs(1),
+		Example: "  imgmgr ls\n  imgmgr ls oci:build/image --format json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			asJSON, err := wantJSON(format)
+			if err != nil {
+				return err
+			}
+			l, err := g.listable(args)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			images, err := list(l)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return g.printJSON(images)
+			}
+			w := tabwriter.NewWriter(g.stdout, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tSIZE\tPLATFORM\tDIGEST")
+			for _, i := range images {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", printable(i.Name), size(i.Size), strings.Join(i.Platforms, ","), i.Digest)
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().StringVar(&format, "format", "table", "table or json")
+	return c
+}
+
+// listable opens the layout that ls is about.
+func (g *globals) listable(args []string) (*layout.Layout, error) {
+	if len(args) == 0 {
+		return g.store()
+	}
+	r, err := ref.Parse(args[0])
+	if err != nil {
+		return nil, usage(err)
+	}
+	if r.Transport != ref.Layout || r.Tag != "" {
+		return nil, usage(fail.At(args[0], "is not oci:DIR"))
+	}
+	return layout.Open(r.Path)
+}
+
+func list(l *layout.Layout) ([]listed, error) {
+	names, manifests, err := l.Names()
+	if err != nil {
+		return nil, err
+	}
+	images := make([]listed, len(names))
+	for i, d := range manifests {
+		images[i] = listed{Name: names[i], Digest: string(d.Digest), MediaType: d.MediaType}
+		if err := images[i].weigh(l, d, map[string]bool{}); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(images, func(a, b listed) int { return strings.Compare(a.Name, b.Name) })
+	return images, nil
+}
+
+// weigh adds up what of an image is in the layout, each blob once.
+func (i *listed) weigh(l *layout.Layout, d v1.Descriptor, seen map[string]bool) error {
+	if seen[string(d.Digest)] || !l.Has(d) {
+		return nil
+	}
+	seen[string(d.Digest)] = true
+	i.Size += d.Size
+	children, err := l.Children(d)
+	if err != nil {
+		return err
+	}
+	for _, c := range children {
+		if descriptor.KindOf(c.MediaType) == descriptor.KindConfig && l.Has(c) {
+			if err := i.addPlatform(l, c); err != nil {
+				return err
+			}
+		}
+		if err := i.weigh(l, c, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *listed) addPlatform(l *layout.Layout, config v1.Descriptor) error {
+	data, err := l.ReadBlob(config, descriptor.MaxConfig)
+	if err != nil {
+		return err
+	}
+	c, err := descriptor.ParseConfig("blob "+string(config.Digest), data)
+	if err != nil {
+		return err
+	}
+	if p := printable(descriptor.FormatPlatform(c.Platform)); !slices.Contains(i.Platforms, p) {
+		i.Platforms = append(i.Platforms, p)
+	}
+	return nil
+}
+
+// printable keeps what an image says of itself from talking to the terminal.
+func printable(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func newRemoveCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm NAME…",
+		Short:   "remove names from the store; gc removes what they leave behind",
+		Args:    cobra.MinimumNArgs(1),
+		Example: "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := g.store()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			for _, a := range args {
+				r, err := ref.Parse(a)
+				if err != nil {
+					return usage(err)
+				}
+				if r.StoreName() == "" {
+					return usage(fail.At(a, "rm removes images of the store only"))
+				}
+				if err := removeName(l, r); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// removeName removes one name. With a digest behind it, only if it still has
+// this digest.
+func removeName(l *layout.Layout, r ref.Ref) error {
+	if r.Tag != "" && r.Digest != "" {
+		d, err := l.Resolve(r.StoreName())
+		if err != nil {
+			return err
+		}
+		if string(d.Digest) != r.Digest {
+			return descriptor.NotFound(l.Path(), "has %s with another digest, %s", r.StoreName(), d.Digest)
+		}
+	}
+	return l.Untag(r.StoreName())
+}
+
+// collected is the answer of gc.
+type collected struct {
+	Blobs    []string `json:"blobs"`
+	Partials []string `json:"partials"`
+	Bytes    int64    `json:"bytes"`
+}
+
+func newCollectCommand(g *globals) *cobra.Command {
+	var format string
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "remove blobs that no image of the store uses, and unfinished downloads",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			asJSON, err := wantJSON(format)
+			if err != nil {
+				return err
+			}
+			l, err := g.store()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			garbage, err := l.Collect(dryRun)
+			if err != nil {
+				return err
+			}
+			answer := collected{Blobs: []string{}, Partials: garbage.Partials, Bytes: garbage.Bytes}
+			for _, d := range garbage.Blobs {
+				answer.Blobs = append(answer.Blobs, string(d))
+			}
+			if asJSON {
+				return g.printJSON(answer)
+			}
+			for _, name := range append(answer.Blobs, answer.Partials...) {
+				fmt.Fprintln(g.stdout, name)
+			}
+			verb := "removed"
+			if dryRun {
+				verb = "would remove"
+			}
+			g.progress("%s %d blobs and %d unfinished downloads, %s", verb, len(answer.Blobs), len(answer.Partials), size(answer.Bytes))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&format, "format", "table", "table or json")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be removed")
+	return c
+}

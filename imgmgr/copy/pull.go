@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package copy
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/coracle-oci/coracle/imgmgr/descriptor"
+	"github.com/coracle-oci/coracle/imgmgr/layout"
+)
+
+// Options are how a copy is done.
+type Options struct {
+	Jobs int // blobs at a time; 0: 4
+	// Done is told of each blob that has arrived, and how: "copied", "exists",
+	// "mounted". May be nil. It is called by several goroutines.
+	Done func(d v1.Descriptor, how string)
+}
+
+const defaultJobs = 4
+
+// Pull brings an image into a layout and gives it a name ("" for none). The plan
+// comes from [PlanPull]. The caller holds the layout's Use lock.
+func Pull(ctx context.Context, s Source, to *layout.Layout, name string, p *Plan, want Selection, o Options) error {
+	err := each(ctx, o.Jobs, p.Blobs, func(ctx context.Context, i Item) error {
+		if i.Have {
+			return nil
+		}
+		copied, err := fetch(ctx, s, i.Descriptor, to)
+		if err == nil && o.Done != nil {
+			how := "exists"
+			if copied {
+				how = "copied"
+			}
+			o.Done(i.Descriptor, how)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := CheckPlatform(to, p, want); err != nil {
+		return err
+	}
+	for _, d := range p.Documents {
+		if d.Have {
+			continue
+		}
+		if err := store(to, d); err != nil {
+			return err
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	root := p.Root
+	root.URLs = nil
+	return to.Tag(name, root)
+}
+
+// PlanPull compiles what Pull does. Documents that the layout has are not asked
+// for: pulling an image that has not changed costs one HEAD request.
+func PlanPull(ctx context.Context, s Source, to *layout.Layout, want Selection) (*Plan, error) {
+	known := func(d v1.Descriptor) []byte {
+		if !to.Has(d) {
+			return nil
+		}
+		content, err := to.ReadBlob(d, descriptor.MaxManifest)
+		if err != nil {
+			return nil // damaged: fetched again
+		}
+		return content
+	}
+	return Compile(ctx, s, want, to.Has, known)
+}
+
+// fetch brings one blob, and reports whether it was not there already.
+func fetch(ctx context.Context, s Source, d v1.Descriptor, to *layout.Layout) (bool, error) {
+	i, err := to.Ingest(d)
+	if err != nil {
+		return false, err
+	}
+	defer i.Close()
+	if i.Done() {
+		return false, nil
+	}
+	return true, s.Fetch(ctx, d, i)
+}
+
+// store writes a document under its own digest, whatever its algorithm.
+func store(to *layout.Layout, d Document) error {
+	i, err := to.Ingest(d.Descriptor)
+	if err != nil {
+		return err
+	}
+	defer i.Close()
+	if i.Done() {
+		return nil
+	}
+	if err := i.Reset(); err != nil {
+		return err
+	}
+	if _, err := i.Write(d.Content); err != nil {
+		return err
+	}
+	return i.Commit()
+}
+
+// CheckPlatform refuses an image that is not an index and is for another
+// platform than the one that the user named. Only its config knows.
+func CheckPlatform(to *layout.Layout, p *Plan, want Selection) error {
+	if !want.Strict || want.All || len(p.Documents) != 1 {
+		return nil
+	}
+	where := "manifest " + string(p.Root.Digest)
+	m, err := descriptor.ParseManifest(where, p.Root.MediaType, p.Documents[0].Content)
+	if err != nil || descriptor.KindOf(m.Config.MediaType) != descriptor.KindConfig {
+		return err
+	}
+	data, err := to.ReadBlob(m.Config, descriptor.MaxConfig)
+	if err != nil {
+		return err
+	}
+	config, err := descriptor.ParseConfig("config "+string(m.Config.Digest), data)
+	if err != nil {
+		return err
+	}
+	only := v1.Index{Manifests: []v1.Descriptor{{MediaType: p.Root.MediaType, Platform: &config.Platform}}}
+	_, err = descriptor.Select(where, only, want.Platform)
+	return err
+}
+
+// each calls work for all items, some at a time. The first error stops the
+// others, and is the one returned.
+func each[T any](ctx context.Context, jobs int, items []T, work func(context.Context, T) error) error {
+	if jobs <= 0 {
+		jobs = defaultJobs
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(jobs, len(items)) {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(items) {
+					return
+				}
+				if err := work(ctx, items[i]); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// Meter returns a function that tells how many bytes of a plan's blobs are in a
+// layout by now, partial blobs included.
+func Meter(p *Plan, to *layout.Layout) func() int64 {
+	return func() int64 {
+		var n int64
+		for _, b := range p.Blobs {
+			if !b.Have {
+				n += to.Progress(b.Descriptor)
+			}
+		}
+		return n
+	}
+}
+
+// Every calls tell at an interval until the function that it returns is called.
+func Every(interval time.Duration, tell func()) (stop func()) {
+	ticker, done := time.NewTicker(interval), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				tell()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { ticker.Stop(); close(done) }
+}
