@@ -52,6 +52,14 @@ var propagations = []string{"private", "rprivate", "rshared", "rslave", "runbind
 // capability n is at index n.
 func Capabilities() []string { return slices.Clone(capabilityNames) }
 
+// CapabilityName returns the name of capability n, or "" if it has none yet.
+func CapabilityName(n int) string {
+	if n < 0 || n >= len(capabilityNames) {
+		return ""
+	}
+	return capabilityNames[n]
+}
+
 // CapabilityNumber returns the number of a capability such as "CAP_SYS_ADMIN".
 func CapabilityNumber(name string) (int, bool) {
 	n := slices.Index(capabilityNames, name)
