@@ -177,7 +177,6 @@ func TestRootCgroupFreeze(t *testing.T) {
 	defer c.Wait()
 	defer c.Process.Kill()
 	count := func() string { data, _ := os.ReadFile(file); return string(data) }
-	moves := func() bool { before := count(); time.Sleep(200 * time.Millisecond); return count() != before }
 	waitFor(t, "counting", func() bool { return count() != "" })
 
 	for _, step := range []struct {
@@ -191,8 +190,13 @@ func TestRootCgroupFreeze(t *testing.T) {
 		if frozen, err := cgroup.Frozen(b.Dirs); err != nil || frozen != step.frozen {
 			t.Errorf("%s: frozen is %v %v", step.name, frozen, err)
 		}
-		if moves() == step.frozen {
-			t.Errorf("%s: moves is %v", step.name, !step.frozen)
+		before := count()
+		if !step.frozen {
+			waitFor(t, "movement", func() bool { return count() != before })
+			continue
+		}
+		if time.Sleep(100 * time.Millisecond); count() != before {
+			t.Errorf("%s: it moves", step.name)
 		}
 	}
 	if err := cgroup.Kill(b.Dirs, syscall.SIGKILL); err != nil {
