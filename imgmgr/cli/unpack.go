@@ -10,19 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"github.com/coracle-oci/coracle/imgmgr/descriptor"
 	"github.com/coracle-oci/coracle/imgmgr/layer"
-	"github.com/coracle-oci/coracle/imgmgr/layout"
-	"github.com/coracle-oci/coracle/imgmgr/ref"
 	"github.com/coracle-oci/coracle/imgmgr/unpack"
 	"github.com/coracle-oci/coracle/internal/fail"
 )
@@ -31,12 +25,12 @@ import (
 type unpackFlags struct {
 	config            unpack.Config
 	memory, maxBytes  string
-	platform          string
 	rootfsOnly, plain bool
 }
 
 func newUnpackCommand(g *globals) *cobra.Command {
 	var f unpackFlags
+	var t *transfer
 	c := &cobra.Command{
 		Use:   "unpack REF BUNDLE [-- ARG…]",
 		Short: "make a runtime bundle of an image",
@@ -63,8 +57,9 @@ network NAME by cninet; "host" shares the host's network, "none" is the default.
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return runUnpack(c.Context(), g, f, args) },
+		RunE: func(c *cobra.Command, args []string) error { return runUnpack(c.Context(), t, f, args) },
 	}
+	t = newTransfer(g, c)
 	flags := c.Flags()
 	flags.StringVar(&f.config.Network, "network", "none", "CNI network to attach to, host or none")
 	flags.StringVar(&f.config.Cninet, "cninet", "", "path of cninet (default: beside imgmgr)")
@@ -74,14 +69,14 @@ network NAME by cninet; "host" shares the host's network, "none" is the default.
 	flags.BoolVar(&f.config.ReadOnly, "read-only", false, "the container cannot write to its rootfs")
 	flags.StringVar(&f.memory, "memory", "", "memory limit in bytes, or with K, M, G (binary)")
 	flags.Int64Var(&f.config.Pids, "pids", 0, "limit of processes and threads")
-	flags.StringVar(&f.platform, "platform", "", "OS/ARCH[/VARIANT] to take from an index (default: this machine's)")
 	flags.StringVar(&f.maxBytes, "max-size", "", "limit of file data to unpack (default: what the file system has free)")
 	flags.BoolVar(&f.rootfsOnly, "rootfs-only", false, "make BUNDLE the file system itself, without config.json")
 	flags.BoolVar(&f.plain, "dry-run", false, "only print the file operations of each layer")
 	return c
 }
 
-func runUnpack(ctx context.Context, g *globals, f unpackFlags, args []string) error {
+func runUnpack(ctx context.Context, t *transfer, f unpackFlags, args []string) error {
+	g := t.globals
 	o := unpack.Options{Config: f.config, Name: args[0], RootfsOnly: f.rootfsOnly, Warn: func(s string) { g.warn("%s", s) }}
 	o.Config.Args = args[2:]
 	var err error
@@ -94,11 +89,15 @@ func runUnpack(ctx context.Context, g *globals, f unpackFlags, args []string) er
 	if err := f.findCninet(&o.Config); err != nil {
 		return err
 	}
-	i, release, err := g.openImage(ctx, args[0], f.platform)
+	from, err := t.image(ctx, args[0])
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer from.Close()
+	i, err := unpack.Load(from.Layout, from.Manifest)
+	if err != nil {
+		return err
+	}
 	if f.plain {
 		return printOperations(g, i)
 	}
@@ -107,70 +106,6 @@ func runUnpack(ctx context.Context, g *globals, f unpackFlags, args []string) er
 	}
 	fmt.Fprintln(g.stdout, i.Descriptor.Digest)
 	return nil
-}
-
-// openImage loads the image that a reference names. What it returns releases
-// the layout, and lets its gc run again.
-func (g *globals) openImage(ctx context.Context, name, platform string) (*unpack.Image, func(), error) {
-	want, err := wantPlatform(platform)
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := ref.Parse(name)
-	if err != nil {
-		return nil, nil, usage(err)
-	}
-	l, d, err := g.locate(ctx, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	release, err := l.Use()
-	if err != nil {
-		l.Close()
-		return nil, nil, err
-	}
-	done := func() { release(); l.Close() }
-	i, err := unpack.Load(l, d, want)
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return i, done, nil
-}
-
-func wantPlatform(platform string) (v1.Platform, error) {
-	if platform == "" {
-		return v1.Platform{OS: "linux", Architecture: runtime.GOARCH}, nil
-	}
-	p, err := descriptor.ParsePlatform(platform)
-	if err != nil {
-		return p, usage(err)
-	}
-	return p, nil
-}
-
-// locate returns the layout that an image lies in, and its descriptor there.
-func (g *globals) locate(_ context.Context, r ref.Ref) (*layout.Layout, v1.Descriptor, error) {
-	var l *layout.Layout
-	var err error
-	name := r.Tag
-	switch r.Transport {
-	case ref.Layout:
-		l, err = layout.Open(r.Path)
-	case ref.Store:
-		name = r.StoreName()
-		l, err = g.store()
-	default:
-		return nil, v1.Descriptor{}, usage(&fail.Error{Where: r.String(), Doing: "unpack takes images of the store and of layouts", Hint: "pull it into the store first"})
-	}
-	if err != nil {
-		return nil, v1.Descriptor{}, err
-	}
-	d, err := l.Resolve(name)
-	if err != nil {
-		l.Close()
-	}
-	return l, d, err
 }
 
 // printOperations is --dry-run: what each layer asks for, lowest first.

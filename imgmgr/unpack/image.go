@@ -23,33 +23,9 @@ type Image struct {
 	rawConfig  []byte
 }
 
-// maxNesting is how deep indexes may lie in indexes.
-const maxNesting = 4
-
-// Load reads the image that d describes: a manifest, or the one of an index that
-// runs on a platform.
-func Load(l *layout.Layout, d v1.Descriptor, want v1.Platform) (*Image, error) {
-	for range maxNesting {
-		where := "manifest " + string(d.Digest)
-		if descriptor.KindOf(d.MediaType) != descriptor.KindIndex {
-			return loadManifest(l, d, where)
-		}
-		data, err := l.ReadBlob(d, descriptor.MaxManifest)
-		if err != nil {
-			return nil, err
-		}
-		index, err := descriptor.ParseIndex(where, d.MediaType, data)
-		if err != nil {
-			return nil, err
-		}
-		if d, err = descriptor.Select(where, index, want); err != nil {
-			return nil, err
-		}
-	}
-	return nil, descriptor.Invalid(string(d.Digest), "indexes lie in each other more than %d deep", maxNesting)
-}
-
-func loadManifest(l *layout.Layout, d v1.Descriptor, where string) (*Image, error) {
+// Load reads the image whose manifest d describes.
+func Load(l *layout.Layout, d v1.Descriptor) (*Image, error) {
+	where := "manifest " + string(d.Digest)
 	data, err := l.ReadBlob(d, descriptor.MaxManifest)
 	if err != nil {
 		return nil, err
