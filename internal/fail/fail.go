@@ -92,3 +92,7 @@ func oneLine(s string) string {
 	}
 	return b.String()
 }
+
+// Errno makes an error of an errno, for the packages that must not import
+// syscall: they take the numbers from internal/sys/linux.
+func Errno(n int) error { return syscall.Errno(n) }

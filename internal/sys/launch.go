@@ -278,3 +278,6 @@ func WriteFile(path, value string) error {
 	_, err = unix.Write(fd, []byte(value))
 	return err
 }
+
+// Kill sends a signal, kill(2).
+func Kill(pid, signal int) error { return unix.Kill(pid, unix.Signal(signal)) }

@@ -99,6 +99,12 @@ func (b *Builder) Vector(text string, items []string) Arg {
 	return b.Data(d)
 }
 
+// Inside is the address offset bytes into an item.
+func (b *Builder) Inside(item Arg, offset int) Arg {
+	item.Offset = offset
+	return item
+}
+
 // Program ends the building. Report is where a failing step is told about.
 func (b *Builder) Program(firstFD int, report Input) *Program {
 	b.p.FirstFD, b.p.Report = firstFD, report
@@ -126,3 +132,12 @@ func Words(words ...uint64) []byte {
 	}
 	return out
 }
+
+// RegName returns the name of a register.
+func (b *Builder) RegName(r Reg) string { return b.p.Regs[r-1] }
+
+// Last returns the step that was appended last.
+func (b *Builder) Last() *Step { return &b.p.Steps[len(b.p.Steps)-1] }
+
+// Len returns the number of steps so far.
+func (b *Builder) Len() int { return len(b.p.Steps) }

@@ -55,9 +55,10 @@ type Input int
 
 // An Arg is one argument of a system call.
 type Arg struct {
-	Kind  Kind
-	Value uint64 // the constant; the number of the register, input or data item
-	Text  string // of a constant, for people: "O_PATH|O_CLOEXEC"
+	Kind   Kind
+	Value  uint64 // the constant; the number of the register, input or data item
+	Offset int    // into the data item
+	Text   string // of a constant, for people: "O_PATH|O_CLOEXEC"
 }
 
 // Kind says what an Arg's value means.

@@ -38,6 +38,9 @@ func (p *Program) argText(a Arg) string {
 		return p.Inputs[a.Value]
 	case Address:
 		d := p.Data[a.Value]
+		if a.Offset != 0 {
+			return "&" + d.Text + "[" + strconv.Itoa(a.Offset) + "]"
+		}
 		if d.Text != "" {
 			return d.Text
 		}

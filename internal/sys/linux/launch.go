@@ -123,4 +123,5 @@ const (
 // What x/sys/unix has no name for.
 const (
 	FUTEX_WAIT = 0
+	SIGKILL    = 9
 )

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package sys
+
+import (
+	"bytes"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Flock takes a lock of the given mode (LOCK_SH, LOCK_EX, with LOCK_NB), flock(2).
+func Flock(fd, mode int) error { return flock(fd, mode) }
+
+// Unlinked tells whether the directory that fd refers to has been removed.
+func Unlinked(fd int) (bool, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return st.Nlink == 0, err
+}
+
+// ProcessStart returns when a process started, in clock ticks since boot, and
+// whether it has ended and waits to be reaped: /proc/PID/stat, proc_pid_stat(5).
+func ProcessStart(pid int) (ticks uint64, zombie bool, err error) {
+	fd, err := Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY)
+	if err != nil {
+		return 0, false, err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 1024)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return 0, false, err
+	}
+	// The command's name may hold anything; what follows the last ")" does not.
+	_, rest, ok := bytes.Cut(buf[bytes.LastIndexByte(buf[:n], ')'):n], []byte(" "))
+	fields := bytes.Fields(rest)
+	if !ok || len(fields) < 20 {
+		return 0, false, unix.EINVAL
+	}
+	ticks, err = strconv.ParseUint(string(fields[19]), 10, 64)
+	return ticks, fields[0][0] == 'Z' || fields[0][0] == 'X', err
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package cli is coracle's command line: one file per verb. A verb reads its
+// flags and calls package container; it decides nothing. runc's command line is
+// the contract.
+package cli
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/runtime/container"
+)
+
+// Main runs coracle.
+func Main(args []string) error { return command.Main(Program(), args) }
+
+// Program returns the table of all verbs.
+func Program() command.Program {
+	return command.Program{
+		Name:    "coracle",
+		Summary: "run containers from OCI bundles",
+		Long: `
+coracle runs containers from OCI bundles: a directory with a config.json and a
+root file system. It takes runc's command line.
+
+examples:
+  coracle spec --bundle bundle       write a config.json to begin with
+  coracle plan bundle                see what would be done, and why
+  coracle run --bundle bundle web    create and start a container
+  coracle list
+
+exit status:
+  0  success; of run: that of the container's process
+  1  failure
+  3  unknown command`,
+		Version: version,
+		Globals: append([]command.Flag{
+			{Names: []string{"root"}, Value: "DIR", Default: defaultRoot(), Help: "directory of the containers' states"},
+			{Names: []string{"systemd-cgroup"}, Help: "make cgroups through systemd (not supported yet)"},
+			{Names: []string{"rootless"}, Value: "[BOOL]", Default: "auto", Help: "accepted as in runc: true, false or auto", Hidden: true},
+		}, command.LogFlags()...),
+		Verbs: []command.Verb{
+			createVerb(), startVerb(), runVerb(), stateVerb(), killVerb(), deleteVerb(), listVerb(),
+			specVerb(), planVerb(), featuresVerb(),
+		},
+	}
+}
+
+// defaultRoot is where states are kept. An XDG_RUNTIME_DIR that is set but empty,
+// as podman sets it, counts as none.
+func defaultRoot() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+		return filepath.Join(dir, "coracle")
+	}
+	return "/run/coracle"
+}
+
+func store(c *command.Call) (container.Store, error) {
+	root, err := filepath.Abs(c.String("root"))
+	switch {
+	case err != nil:
+		return container.Store{}, &fail.Error{Where: "--root", Doing: "find the directory", Err: err}
+	case c.String("root") == "" || root == "/":
+		return container.Store{}, &fail.Error{Where: "--root", Doing: "is " + root, Hint: "give a directory of its own"}
+	case c.Bool("systemd-cgroup"):
+		return container.Store{}, &fail.Error{Where: "--systemd-cgroup", Doing: "the systemd cgroup driver is not supported yet", Hint: "use the fs driver: leave the flag out"}
+	}
+	return container.Store{Root: root}, nil
+}

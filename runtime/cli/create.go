@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/runtime/container"
+)
+
+func createFlags() []command.Flag {
+	return []command.Flag{
+		{Names: []string{"bundle", "b"}, Value: "DIR", Default: ".", Help: "directory of the bundle"},
+		{Names: []string{"console-socket"}, Value: "SOCKET", Help: "unix socket that gets the terminal's master"},
+		{Names: []string{"pid-file"}, Value: "FILE", Help: "file to write the pid of the container's init to"},
+		{Names: []string{"no-pivot"}, Help: "change the root with chroot(2), for roots on a ramdisk"},
+		{Names: []string{"no-new-keyring"}, Help: "keep the caller's session keyring"},
+		{Names: []string{"preserve-fds"}, Value: "N", Kind: command.Number, Default: "0", Help: "pass N more descriptors, from 3 on, to the container"},
+	}
+}
+
+func options(c *command.Call) container.Options {
+	return container.Options{
+		ID: c.Args[0], Bundle: c.String("bundle"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
+		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Warn: c.Warn,
+	}
+}
+
+func createVerb() command.Verb {
+	return command.Verb{
+		Name: "create", Args: "ID", Min: 1, Max: 1, Flags: createFlags(),
+		Summary: "make a container that waits for start",
+		Long: `
+Everything in config.json is made but for process.args, which start runs. When
+create fails, nothing is left behind.
+
+examples:
+  coracle create --bundle bundle web && coracle start web
+
+exit status:
+  0  the container was created
+  1  it was not`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			o := options(c)
+			o.Detach = true
+			_, err = s.Create(o)
+			return err
+		},
+	}
+}
+
+func startVerb() command.Verb {
+	return command.Verb{
+		Name: "start", Args: "ID", Min: 1, Max: 1,
+		Summary: "run the program of a created container",
+		Long: `
+Returns when the program runs, or with the reason why it does not.
+
+exit status:
+  0  the program runs
+  1  it does not`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			return s.Start(c.Args[0], c.Warn)
+		},
+	}
+}
+
+func runVerb() command.Verb {
+	return command.Verb{
+		Name: "run", Args: "ID", Min: 1, Max: 1,
+		Flags: append(createFlags(),
+			command.Flag{Names: []string{"detach", "d"}, Help: "return when the program runs"},
+			command.Flag{Names: []string{"keep"}, Help: "keep the container when its program has ended"},
+			command.Flag{Names: []string{"no-subreaper"}, Help: "accepted as in runc", Hidden: true}),
+		Summary: "create a container, start it, and wait for its end",
+		Long: `
+Signals and, where the container has one, the terminal are passed on. When the
+program has ended, the container is deleted.
+
+examples:
+  coracle run --bundle bundle job && echo it succeeded
+  coracle run --detach --bundle bundle web
+
+exit status:
+  that of the program, 128 + N when signal N ended it
+  1  when it could not be run`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			o := options(c)
+			o.Detach = c.Bool("detach")
+			code, err := s.Run(o, c.Bool("keep"))
+			if err == nil && code != 0 {
+				err = &command.ExitError{Code: code}
+			}
+			return err
+		},
+	}
+}

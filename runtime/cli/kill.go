@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+)
+
+func killVerb() command.Verb {
+	return command.Verb{
+		Name: "kill", Args: "ID [SIGNAL]", Min: 1, Max: 2,
+		Flags:   []command.Flag{{Names: []string{"all", "a"}, Help: "signal all processes of the container"}},
+		Summary: "send a signal to the container's init",
+		Long: `
+SIGNAL is a name, with or without SIG, or a number; SIGTERM if it is missing.
+
+examples:
+  coracle kill web
+  coracle kill web KILL
+
+exit status:
+  0  the signal was sent
+  1  it was not`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			name := "TERM"
+			if len(c.Args) > 1 {
+				name = c.Args[1]
+			}
+			signal, err := parseSignal(name)
+			if err != nil {
+				return err
+			}
+			return s.Kill(c.Args[0], signal, c.Bool("all"))
+		},
+	}
+}
+
+// parseSignal reads "KILL", "SIGKILL", "sigkill", "9", "RTMIN+3", "RTMAX-1".
+func parseSignal(name string) (int, error) {
+	const rtMin, rtMax = 34, 64 // as glibc counts: signal(7)
+	if n, err := strconv.Atoi(name); err == nil && n >= 0 && n <= rtMax {
+		return n, nil
+	}
+	upper := strings.TrimPrefix(strings.ToUpper(name), "SIG")
+	for prefix, base := range map[string]int{"RTMIN": rtMin, "RTMAX": rtMax} {
+		if rest, ok := strings.CutPrefix(upper, prefix); ok {
+			offset, err := strconv.Atoi("0" + strings.TrimLeft(rest, "+-"))
+			if strings.HasPrefix(rest, "-") {
+				offset = -offset
+			}
+			if n := base + offset; err == nil && n >= rtMin && n <= rtMax {
+				return n, nil
+			}
+		}
+	}
+	if n := sys.SignalNumber("SIG" + upper); n > 0 {
+		return n, nil
+	}
+	return 0, &fail.Error{Where: "signal", Doing: "unknown signal " + strconv.Quote(name), Hint: "kill -l lists them"}
+}
+
+func deleteVerb() command.Verb {
+	return command.Verb{
+		Name: "delete", Args: "ID...", Min: 1, Max: -1,
+		Flags:   []command.Flag{{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"}},
+		Summary: "remove a container and all that create made for it",
+		Long: `
+The container must have stopped, or never been started.
+
+examples:
+  coracle delete web
+  coracle delete --force web
+
+exit status:
+  0  it is gone
+  1  it could not be removed`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			var failed []error
+			for _, id := range c.Args {
+				if err := s.Delete(id, c.Bool("force"), c.Warn); err != nil {
+					failed = append(failed, err)
+				}
+			}
+			if len(failed) == 1 {
+				return failed[0]
+			}
+			return errors.Join(failed...)
+		},
+	}
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/runtime/container"
+)
+
+// A report is a container as state and list print it: runc's keys.
+type report struct {
+	OCIVersion  string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	PID         int               `json:"pid"`
+	Status      container.Status  `json:"status"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       string            `json:"owner"`
+}
+
+func describe(s *container.State) report {
+	r := report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, ""}
+	if r.Status == container.Stopped {
+		r.PID = 0
+	}
+	return r
+}
+
+func stateVerb() command.Verb {
+	return command.Verb{
+		Name: "state", Args: "ID", Min: 1, Max: 1,
+		Summary: "print the state of a container as JSON",
+		Long: `
+The keys are those of the OCI runtime specification, and rootfs, created and
+owner, as runc prints them.
+
+exit status:
+  0  it was printed
+  1  there is no such container`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			state, err := s.Open(c.Args[0], container.Unlocked)
+			if errors.Is(err, container.ErrHalfMade) {
+				return &fail.Error{Where: c.Args[0], Doing: "its create was killed before it began", Hint: "remove it with: coracle delete --force " + c.Args[0]}
+			} else if err != nil {
+				return err
+			}
+			text, err := json.MarshalIndent(describe(state), "", "  ")
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Println(string(text))
+			return err
+		},
+	}
+}
+
+func listVerb() command.Verb {
+	return command.Verb{
+		Name: "list", Max: 0,
+		Flags: []command.Flag{
+			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Help: "table or json"},
+			{Names: []string{"quiet", "q"}, Help: "print the ids alone"},
+		},
+		Summary: "list the containers below --root",
+		Long: `
+examples:
+  coracle list
+  coracle list --format json | jq -r '.[] | select(.status == "stopped").id'
+
+exit status:
+  0  they were listed, be it none
+  1  they could not be`,
+		Run: func(c *command.Call) error {
+			s, err := store(c)
+			if err != nil {
+				return err
+			}
+			states, err := s.List()
+			if err != nil {
+				return err
+			}
+			return printList(states, c.String("format"), c.Bool("quiet"))
+		},
+	}
+}
+
+func printList(states []*container.State, format string, quiet bool) error {
+	if quiet {
+		for _, s := range states {
+			fmt.Println(s.ID)
+		}
+		return nil
+	}
+	if format != "table" && format != "json" {
+		return &fail.Error{Where: "--format", Doing: "unknown format " + strconv.Quote(format), Hint: "table and json are known"}
+	}
+	list := make([]report, 0, len(states))
+	for _, s := range states {
+		r := describe(s)
+		r.Owner = owner(s.UID())
+		list = append(list, r)
+	}
+	if format == "json" {
+		text, err := json.Marshal(list)
+		if err == nil {
+			_, err = fmt.Println(string(text))
+		}
+		return err
+	}
+	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
+	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
+	for _, r := range list {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.PID, r.Status, oneLine(r.Bundle), r.Created.Format(time.RFC3339Nano), r.Owner)
+	}
+	return w.Flush()
+}
+
+// oneLine keeps a bundle's name from breaking the table.
+func oneLine(s string) string {
+	if strings.ContainsAny(s, "\n\t\r") {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// owner is the name of a user, or "#1000" for one without a name, as in runc.
+func owner(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return "#" + strconv.Itoa(uid)
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package console is the runtime's side of a container's terminal: it hands the
+// master over to an engine, or connects it with the caller's own terminal. The
+// terminal itself is made by the launch program, inside the container.
+package console
+
+import (
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+)
+
+// Send connects to the console socket of an engine and sends it the master: one
+// message with exactly one descriptor.
+func Send(socket string, master int) error {
+	fd, err := sys.StreamConnect(socket)
+	if err == nil {
+		defer sys.Close(fd)
+		err = sys.Send(fd, []byte("/dev/ptmx"), master)
+	}
+	if err != nil {
+		return &fail.Error{Where: "--console-socket", Doing: "send the terminal to " + socket, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/launch"
+	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// converse answers the program at its gates until all is made. What it gets is a
+// mark, or which step failed; nothing at all means that the process is gone.
+func (m *maker) converse() error {
+	hooks := hookWatch{hooks: m.spec.Hooks, output: m.hookOutput}
+	for {
+		report, fds, err := receive(m.gate, hooks.timeLeft())
+		if err != nil {
+			return err
+		}
+		switch {
+		case report == nil && fds == nil && hooks.running():
+			hooks.expire()
+			continue
+		case report == nil:
+			return m.died()
+		case report.Step >= 0:
+			return hooks.orElse(stepError(&m.plan.Init.Steps[report.Step], report.Errno))
+		}
+		switch report.Mark {
+		case plan.Born:
+			err = m.born(report.Value)
+		case plan.Console:
+			err = m.handOver(fds[0])
+		case plan.HookRuns:
+			hooks.begin(fds[0], "createContainer")
+		case plan.HookEnded:
+			hooks.end(report.Value)
+		case plan.AtCreated:
+			return m.created()
+		default:
+			if err = m.atGate(report.Mark); err == nil {
+				err = sys.Send(m.gate, []byte{1})
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive waits for one message, for at most the given time.
+func receive(fd, milliseconds int) (*launch.Report, []int, error) {
+	if ready, err := sys.Wait(milliseconds, fd); err != nil || ready < 0 {
+		return nil, nil, err
+	}
+	buf := make([]byte, 16)
+	n, fds, err := sys.Receive(fd, buf)
+	if err == syscall.ECONNRESET { // it ended with an answer unread
+		return nil, []int{}, nil
+	}
+	if err != nil {
+		return nil, nil, &fail.Error{Doing: "listen to the launch program", Err: err}
+	}
+	if n == 0 {
+		return nil, []int{}, nil
+	}
+	report, err := launch.DecodeReport(buf[:n])
+	return &report, fds, err
+}
+
+// atGate takes the host steps of a gate.
+func (m *maker) atGate(mark prog.Mark) error {
+	for i := range m.plan.Host {
+		h := &m.plan.Host[i]
+		if h.At != mark {
+			continue
+		}
+		if err := m.act(h); err != nil {
+			return hostError(h, err)
+		}
+	}
+	return nil
+}
+
+func (m *maker) act(h *plan.HostStep) error {
+	switch h.Do {
+	case plan.WriteFile:
+		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)
+	case plan.RunHook:
+		m.hooked = true
+		return runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
+	case plan.SetRlimit:
+		number, _ := config.RlimitNumber(h.Rlimit.Type)
+		return sys.Prlimit(m.pid, number, h.Rlimit.Soft, h.Rlimit.Hard)
+	}
+	return fmt.Errorf("bug: %s at a gate", h.Doing)
+}
+
+// created is the last gate: the limits, the program, the state; and the answer
+// that lets the init go its own way.
+func (m *maker) created() error {
+	var program string
+	for i := range m.plan.Host {
+		h := &m.plan.Host[i]
+		if h.At != plan.AtCreated {
+			continue
+		}
+		var err error
+		if h.Do == plan.FindProgram {
+			program, err = m.findProgram(h.Value)
+		} else {
+			err = m.act(h)
+		}
+		if err != nil {
+			return hostError(h, err)
+		}
+	}
+	m.state.Status = Created
+	if err := m.state.write(); err != nil {
+		return err
+	}
+	if m.options.PIDFile != "" {
+		if err := writePIDFile(m.options.PIDFile, m.state.PID); err != nil {
+			return err
+		}
+	}
+	if err := sys.Send(m.gate, append([]byte(program), 0)); err != nil {
+		return m.died()
+	}
+	return nil
+}
+
+// died says why the process ended without a word.
+func (m *maker) died() error {
+	status, err := sys.Reap(m.pid)
+	m.pid = 0
+	e := &fail.Error{Doing: "make the container", Err: err}
+	switch kills, _ := cgroup.OOMKills(m.state.Cgroups); {
+	case err != nil:
+	case kills > 0:
+		e.Where, e.Doing = config.Name+" linux.resources.memory.limit", "make the container: its init was killed for want of memory"
+		e.Hint = "raise the limit"
+	case status.Signaled():
+		e.Doing = "make the container: its init was killed by signal " + itoa(int(status.Signal()))
+	default:
+		e.Doing = "make the container: its init ended with status " + itoa(status.ExitStatus())
+	}
+	return e
+}
+
+// where is a field of the config as errors name it.
+func where(from string) string {
+	if from == "" {
+		return config.Name
+	}
+	return config.Name + " " + from
+}
+
+// stepError is what the user is told of a step that failed.
+func stepError(s *prog.Step, errno int) error {
+	err := fail.Errno(errno)
+	return &fail.Error{Where: where(s.From), Doing: s.Doing, Err: err, Hint: hintFor(s.Doing, err)}
+}
+
+// hookOutput is what hooks in the container have printed.
+func (m *maker) hookOutput() string {
+	if m.output == 0 || m.inputs[m.output] < 0 {
+		return ""
+	}
+	text, _ := sys.ReadAt(m.inputs[m.output], 4096)
+	return strings.TrimSpace(string(text))
+}
+
+// A hookWatch watches the hook that runs in the container: its time, and what
+// became of it.
+type hookWatch struct {
+	hooks    *specs.Hooks
+	output   func() string
+	kind     string
+	count    int // of the hooks of this kind that have begun
+	pidFD    int
+	deadline int // sys.Monotonic; 0: no hook, or one without a limit
+	expired  bool
+	failure  error
+}
+
+func (w *hookWatch) list() []specs.Hook {
+	switch {
+	case w.hooks == nil:
+		return nil
+	case w.kind == "startContainer":
+		return w.hooks.StartContainer
+	}
+	return w.hooks.CreateContainer
+}
+
+func (w *hookWatch) begin(pidFD int, kind string) {
+	w.kind, w.pidFD, w.expired, w.deadline = kind, pidFD, false, 0
+	w.count++
+	if hook := w.list()[w.count-1]; hook.Timeout != nil {
+		w.deadline = sys.Monotonic() + *hook.Timeout*1000
+	}
+}
+
+func (w *hookWatch) running() bool { return w.pidFD > 0 }
+
+// timeLeft is how long to wait for a message: for ever without a limit.
+func (w *hookWatch) timeLeft() int {
+	if !w.running() || w.deadline == 0 || w.expired {
+		return -1
+	}
+	return max(0, w.deadline-sys.Monotonic())
+}
+
+// expire ends a hook whose time is up.
+func (w *hookWatch) expire() {
+	w.expired = true
+	sys.PidfdSignal(w.pidFD, linux.SIGKILL)
+}
+
+func (w *hookWatch) end(status int) {
+	sys.Close(w.pidFD)
+	w.pidFD = 0
+	if status == 0 {
+		return
+	}
+	hook, field := w.list()[w.count-1], fmt.Sprintf("%s hooks.%s[%d]", config.Name, w.kind, w.count-1)
+	w.failure = hookError(field, hook.Path, syscall.WaitStatus(status), w.expired, w.output())
+}
+
+// orElse prefers what is known of a failed hook to the step that noticed it.
+func (w *hookWatch) orElse(err error) error {
+	if w.failure != nil {
+		return w.failure
+	}
+	return err
+}
+
+// hookError says how a hook failed, with the end of what it printed.
+func hookError(field, path string, status syscall.WaitStatus, expired bool, output string) error {
+	doing := "run " + path
+	switch {
+	case expired:
+		doing += ": its time was up"
+	case status.Signaled():
+		doing += ": killed by signal " + itoa(int(status.Signal()))
+	default:
+		doing += ": exit status " + itoa(status.ExitStatus())
+	}
+	if len(output) > 1000 {
+		output = "…" + output[len(output)-1000:]
+	}
+	if output != "" {
+		doing += ": " + output
+	}
+	return &fail.Error{Where: field, Doing: doing}
+}

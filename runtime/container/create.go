@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/console"
+	"github.com/coracle-oci/coracle/runtime/facts"
+	"github.com/coracle-oci/coracle/runtime/launch"
+	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/probe"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// Options are what create and run are told on the command line.
+type Options struct {
+	ID            string
+	Bundle        string // a directory
+	ConsoleSocket string // where the master of the terminal goes; "" keeps it
+	PIDFile       string
+	PreserveFDs   int
+	NoPivot       bool
+	NoNewKeyring  bool
+	Detach        bool
+	Warn          func(format string, args ...any)
+}
+
+// A Container is what create has made.
+type Container struct {
+	*State
+	PIDFD  int
+	Master int // of the terminal, if nobody else has it; else -1
+}
+
+// Load reads and judges the config of a bundle, and compiles it for this
+// machine. It changes nothing.
+func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *plan.Plan, c *config.Config, err error) {
+	bundle, err := filepath.Abs(o.Bundle)
+	if err != nil {
+		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "find " + o.Bundle, Err: err}
+	}
+	path := filepath.Join(bundle, config.Name)
+	raw, err = os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "JSON specification file config.json not found", Err: err,
+			Hint: "make one with: coracle spec --bundle " + o.Bundle}
+	} else if err != nil {
+		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "read the config", Err: err}
+	}
+	if c, err = config.Parse(raw); err == nil {
+		err = config.Validate(c)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	f, err := ask(plan.HostPaths(bundle, &c.Spec))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
+	return raw, p, c, err
+}
+
+// Create makes a container that waits for start. When it fails it leaves
+// nothing behind.
+func (s Store) Create(o Options) (*Container, error) {
+	if err := CheckID(o.ID); err != nil {
+		return nil, err
+	}
+	raw, p, c, err := Load(o, probe.Facts)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkTerminal(c.Process.Terminal); err != nil {
+		return nil, err
+	}
+	image, err := launch.Assemble(p.Init)
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range [][]string{c.Warnings, p.Warnings} {
+		for _, w := range list {
+			o.Warn("%s", w)
+		}
+	}
+	state, err := s.make(o.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer state.Close()
+	state.describe(o, c, p)
+	m := &maker{state: state, plan: p, options: o, spec: &c.Spec, gate: -1, pidFD: -1, master: -1}
+	if err = m.make(raw, image); err != nil {
+		m.undo()
+		return nil, err
+	}
+	return &Container{State: state, PIDFD: m.pidFD, Master: m.master}, nil
+}
+
+func (o Options) checkTerminal(terminal bool) error {
+	switch {
+	case !terminal && o.ConsoleSocket != "":
+		return &fail.Error{Where: "--console-socket", Doing: "the container has no terminal", Hint: `set "terminal": true in process of config.json`}
+	case terminal && o.Detach && o.ConsoleSocket == "":
+		return &fail.Error{Where: "config.json process.terminal", Doing: "a detached container with a terminal needs somebody who has its other side",
+			Hint: "give --console-socket, or set process.terminal to false"}
+	}
+	return nil
+}
+
+// describe fills in the journal: all that delete must know.
+func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
+	s.OCIVersion, s.Annotations, s.Created = c.Version, c.Annotations, time.Now().UTC()
+	s.Bundle, _ = filepath.Abs(o.Bundle)
+	s.Rootfs = c.Root.Path
+	if !filepath.IsAbs(s.Rootfs) {
+		s.Rootfs = filepath.Join(s.Bundle, s.Rootfs)
+	}
+	s.Cgroups = p.Cgroup.Dirs
+	if h := c.Hooks; h != nil && len(h.StartContainer)+len(h.Poststart)+len(h.Poststop) > 0 {
+		s.Hooks = &specs.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
+	}
+	for i := p.Gates[len(p.Gates)-1].Step + 2; i < len(p.Init.Steps); i++ {
+		step := &p.Init.Steps[i]
+		s.Steps = append(s.Steps, Step{Index: i, Doing: step.Doing, From: step.From, Execve: step.Call == prog.Execve})
+	}
+	for _, ns := range c.Linux.Namespaces {
+		s.OwnPIDs = s.OwnPIDs || ns.Type == specs.PIDNamespace && ns.Path == ""
+	}
+}
+
+// A maker is one run of Create.
+type maker struct {
+	state   *State
+	plan    *plan.Plan
+	options Options
+	spec    *specs.Spec
+	inputs  []int // descriptors that the process starts with
+	states  map[int]string
+	output  int // index of the input that hooks in the container print to; 0: none
+	gate    int // our side
+	pid     int // our child, which the init may be a child of
+	pidFD   int
+	master  int
+	hooked  bool // hooks of the runtime namespace have run
+	applied bool // cgroups have been made
+}
+
+func (m *maker) make(raw []byte, image *launch.Image) error {
+	if err := m.state.writeFile(config.Name, raw); err != nil {
+		return &fail.Error{Where: m.state.ID, Doing: "keep its config", Err: err}
+	}
+	if err := m.state.write(); err != nil {
+		return err
+	}
+	defer m.closeInputs()
+	if err := m.before(image); err != nil {
+		return err
+	}
+	return m.converse()
+}
+
+// before takes the host steps that stand before the process.
+func (m *maker) before(image *launch.Image) error {
+	m.inputs = make([]int, len(m.plan.Init.Inputs))
+	for i := range m.inputs {
+		m.inputs[i] = -1
+	}
+	m.applied = true
+	if err := cgroup.Apply(m.plan.Cgroup.Make, m.plan.Cgroup.Limit); err != nil {
+		return err
+	}
+	for i := range m.plan.Host {
+		h := &m.plan.Host[i]
+		if h.At != plan.AtSpawn || h.Do == plan.CgroupOp {
+			continue
+		}
+		if h.Do == plan.Spawn {
+			if err := m.spawn(h, image); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := m.open(h); err != nil {
+			return hostError(h, err)
+		}
+	}
+	return nil
+}
+
+// hostError says which field a host step was for.
+func hostError(h *plan.HostStep, err error) error {
+	if e, ok := errors.AsType[*fail.Error](err); ok && e.Where != "" {
+		return err
+	}
+	return &fail.Error{Where: where(h.From), Doing: h.Doing, Err: err, Hint: hintFor(h.Doing, err)}
+}
+
+// open opens the descriptor of an input.
+func (m *maker) open(h *plan.HostStep) (err error) {
+	fd := -1
+	switch h.Do {
+	case plan.Socketpair:
+		m.gate, fd, err = sys.SeqPacketPair()
+	case plan.Listen:
+		fd, err = sys.SeqPacketListen(m.state.lock, h.Path)
+	case plan.OpenTasks:
+		fd, err = sys.Open(h.Path, linux.O_WRONLY)
+	case plan.OpenNamespace:
+		fd, err = sys.Open(h.Path, linux.O_RDONLY)
+	case plan.CloneTree:
+		fd, err = cloneTree(h)
+	case plan.CloneDevice:
+		fd, err = cloneDevice(h)
+	case plan.StateFile:
+		fd, err = sys.Memfd("state")
+		if m.states == nil {
+			m.states = map[int]string{}
+		}
+		m.states[int(h.Input)] = h.Value
+	case plan.OutputFile:
+		fd, err = sys.Memfd("output")
+		m.output = int(h.Input)
+	}
+	if err == nil {
+		m.inputs[h.Input] = fd
+	}
+	return err
+}
+
+// cloneTree copies mounts of the host and sets what the config says on the copy,
+// which is nowhere yet.
+func cloneTree(h *plan.HostStep) (int, error) {
+	fd, err := sys.CloneTree(h.Path, h.Recursive)
+	if err != nil || h.Attr.Set|h.Attr.Clear|h.Attr.Propagation == 0 {
+		return fd, err
+	}
+	attr := sys.MountAttr{Set: h.Attr.Set, Clear: h.Attr.Clear, Propagation: h.Attr.Propagation}
+	if err := sys.MountSetattr(fd, h.Attr.Recursive, attr); err != nil {
+		sys.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// cloneDevice copies the mount of a device node and makes sure that it is the
+// device that it should be, by the descriptor (CVE-2025-31133).
+func cloneDevice(h *plan.HostStep) (int, error) {
+	fd, err := sys.CloneTree(h.Path, false)
+	if err != nil {
+		return -1, err
+	}
+	mode, rdev, err := sys.Fstat(fd)
+	if err == nil && (mode&linux.S_IFMT != h.Mode || rdev != h.Rdev) {
+		err = &fail.Error{Doing: h.Path + " is not the device that its name promises"}
+	}
+	if err != nil {
+		sys.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (m *maker) spawn(h *plan.HostStep, image *launch.Image) error {
+	cgroupFD := -1
+	if h.Path != "" {
+		fd, err := sys.Open(h.Path, linux.O_PATH|linux.O_DIRECTORY)
+		if err != nil {
+			return &fail.Error{Where: config.Name + " linux.cgroupsPath", Doing: "open " + h.Path, Err: err}
+		}
+		defer sys.Close(fd)
+		cgroupFD = fd
+	}
+	preserve := make([]int, m.options.PreserveFDs)
+	for i := range preserve {
+		preserve[i] = 3 + i
+	}
+	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: m.inputs, CgroupFD: cgroupFD}.Start()
+	if err != nil {
+		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
+	}
+	m.pid = pid
+	// Only the process has its side of the gate now: when it ends, we see it.
+	for i, fd := range m.inputs {
+		if _, isState := m.states[i]; !isState && !(m.output != 0 && i == m.output) {
+			sys.Close(fd)
+			m.inputs[i] = -1
+		}
+	}
+	if !m.plan.Clones {
+		return m.born(pid)
+	}
+	return nil
+}
+
+func (m *maker) closeInputs() {
+	for i, fd := range m.inputs {
+		sys.Close(fd)
+		m.inputs[i] = -1
+	}
+	sys.Close(m.gate)
+	m.gate = -1
+}
+
+// born notes the pid of the container's init in the journal.
+func (m *maker) born(pid int) error {
+	if m.plan.Clones { // the process that cloned it has done its work
+		if _, err := sys.Reap(m.pid); err != nil {
+			return &fail.Error{Doing: "wait for the launch program", Err: err}
+		}
+	}
+	m.pid = pid
+	m.state.PID = pid
+	var err error
+	if m.pidFD, err = sys.PidfdOpen(pid); err == nil {
+		m.state.StartTime, _, err = sys.ProcessStart(pid)
+	}
+	if err != nil {
+		return &fail.Error{Doing: "open the container's init", Err: err}
+	}
+	for i, status := range m.states {
+		inner := pid
+		if m.state.OwnPIDs {
+			inner = 1
+		}
+		if err := writeState(m.inputs[i], m.state.OCI(Status(status), inner)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// undo takes back everything, after a failure.
+func (m *maker) undo() {
+	if m.pid > 0 {
+		sys.Kill(m.pid, linux.SIGKILL)
+		sys.Reap(m.pid)
+	}
+	sys.Close(m.pidFD)
+	sys.Close(m.master)
+	if m.applied {
+		cgroup.Kill(m.state.Cgroups, linux.SIGKILL)
+		if err := cgroup.Remove(m.state.Cgroups); err != nil {
+			m.options.Warn("%s", fail.Reason(err))
+		}
+	}
+	if m.hooked && m.state.Hooks != nil { // spec, lifecycle: a failed create ends like a delete
+		m.state.poststop(m.options.Warn)
+	}
+	if err := m.state.remove(); err != nil {
+		m.options.Warn("%s", fail.Reason(err))
+	}
+}
+
+// handOver gives the master of the terminal to whoever is to have it.
+func (m *maker) handOver(master int) error {
+	if m.options.ConsoleSocket == "" {
+		m.master = master
+		return nil
+	}
+	defer sys.Close(master)
+	return console.Send(m.options.ConsoleSocket, master)
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+)
+
+// hints is what to do about failures whose cause is nearly certain: the
+// beginning of what was done, the errno, and the advice.
+var hints = [...]struct {
+	doing string
+	errno syscall.Errno
+	hint  string
+}{
+	{"bind ", syscall.ENOTDIR, "the source is a file and the destination a directory, or the other way round"},
+	{"make a user namespace", syscall.ENOSPC, "the limit in /proc/sys/user/max_user_namespaces is reached"},
+	{"make namespaces", syscall.EPERM, "coracle must run as root here"},
+	{"make namespaces", syscall.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is reached"},
+	{"copy the mounts of", syscall.EPERM, "coracle must run as root here"},
+	{"find /", syscall.ELOOP, "a symbolic link there leads in a circle or is a magic link"},
+	{"open /dev and follow no link", syscall.ELOOP, "/dev of the image is a symbolic link; make it a directory, or mount a tmpfs there"},
+	{"set RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},
+	{"set oom_score_adj", syscall.EACCES, "it cannot be lowered: coracle lacks CAP_SYS_RESOURCE"},
+	{"create ", syscall.EINVAL, "the file system does not take one of the options, or its value"},
+	{"create ", syscall.ENODEV, "the kernel has no file system of that type"},
+	{"open ", syscall.ENODEV, "the kernel has no file system of that type"},
+	{"write /proc/PID/", syscall.EPERM, "coracle may not map these ids; see user_namespaces(7)"},
+	{"start the launch program", syscall.EACCES, "sysctl vm.memfd_noexec forbids to execute memfds"},
+	{"start the launch program", syscall.ENOMEM, "the memory limit is too low to start any process"},
+}
+
+func hintFor(doing string, err error) string {
+	for _, h := range hints {
+		if strings.HasPrefix(doing, h.doing) && errors.Is(err, h.errno) {
+			return h.hint
+		}
+	}
+	return ""
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+)
+
+// findProgram looks up args[0] below the root of the container, as execvp(3)
+// would inside. The texts are those that engines turn into exit codes 126 and
+// 127: they begin as Go's exec errors do.
+func (m *maker) findProgram(name string) (string, error) {
+	root, err := sys.Open("/proc/"+itoa(m.state.PID)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+	if err != nil {
+		return "", err
+	}
+	defer sys.Close(root)
+	quoted := `exec: "` + name + `"`
+	if strings.Contains(name, "/") {
+		file := name
+		if !path.IsAbs(file) {
+			file = path.Join(m.spec.Process.Cwd, name)
+		}
+		switch err := executable(root, file); {
+		case err == nil:
+			return name, nil
+		case errors.Is(err, syscall.EACCES):
+			return "", &fail.Error{Doing: quoted, Err: err}
+		case errors.Is(err, syscall.EISDIR):
+			return "", &fail.Error{Doing: quoted + ": is a directory", Err: syscall.EACCES}
+		default:
+			return "", &fail.Error{Doing: quoted + ": stat " + name, Err: err}
+		}
+	}
+	var denied error
+	for _, dir := range filepath.SplitList(searchPath(m.spec.Process.Env)) {
+		if !path.IsAbs(dir) {
+			dir = path.Join(m.spec.Process.Cwd, dir)
+		}
+		file := path.Join(dir, name)
+		err := executable(root, file)
+		if err == nil {
+			return file, nil
+		}
+		if errors.Is(err, syscall.EACCES) {
+			denied = err
+		}
+	}
+	if denied != nil {
+		return "", &fail.Error{Doing: quoted, Err: denied}
+	}
+	return "", &fail.Error{Doing: quoted + ": executable file not found in $PATH"}
+}
+
+// searchPath is PATH of the environment; execvp(3) has a default for none.
+func searchPath(env []string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(env[i], "PATH="); ok {
+			return value
+		}
+	}
+	return "/bin:/usr/bin"
+}
+
+// executable tells whether a file below root can be executed at all.
+func executable(root int, name string) error {
+	fd, err := sys.OpenIn(root, name, linux.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer sys.Close(fd)
+	mode, _, err := sys.Fstat(fd)
+	switch {
+	case err != nil:
+		return err
+	case mode&linux.S_IFMT == linux.S_IFDIR:
+		return syscall.EISDIR
+	case mode&linux.S_IFMT != linux.S_IFREG || mode&0o111 == 0:
+		return syscall.EACCES
+	}
+	return nil
+}
+
+// writePIDFile writes the digits alone: go-runc reads them with strconv.Atoi. It
+// is never seen half-written.
+func writePIDFile(name string, pid int) error {
+	temporary := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".new")
+	err := os.WriteFile(temporary, []byte(itoa(pid)), 0o644)
+	if err == nil {
+		err = os.Rename(temporary, name)
+	}
+	if err != nil {
+		os.Remove(temporary)
+		return &fail.Error{Where: "--pid-file", Doing: "write the pid", Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/plan"
+)
+
+// Start lets a created container run its program, and returns when it does.
+func (s Store) Start(id string, warn func(string, ...any)) error {
+	state, err := s.Open(id, Exclusive)
+	if err != nil {
+		return halfMade(id, err)
+	}
+	defer state.Close()
+	return state.start(warn)
+}
+
+func (s *State) start(warn func(string, ...any)) error {
+	switch now := s.Now(); now {
+	case Created:
+	case Stopped:
+		return &fail.Error{Where: s.ID, Doing: "cannot start a container that has stopped", Hint: "delete it and create it again"}
+	case Running:
+		return &fail.Error{Where: s.ID, Doing: "cannot start an already running container"}
+	default:
+		return &fail.Error{Where: s.ID, Doing: "cannot start a container that is " + string(now)}
+	}
+	conn, err := sys.SeqPacketConnect(s.lock, startSocket)
+	if err != nil {
+		return &fail.Error{Where: s.ID, Doing: "connect to its init", Err: err}
+	}
+	defer sys.Close(conn)
+	if err := s.watchStart(conn); err != nil {
+		return err
+	}
+	os.Remove(filepath.Join(s.dir, startSocket))
+	if s.Hooks == nil {
+		return nil
+	}
+	if err := s.runHooks("poststart", s.Hooks.Poststart, Running, nil); err != nil {
+		sys.Kill(s.PID, linux.SIGKILL) // spec, lifecycle: the container is to be stopped
+		return err
+	}
+	return nil
+}
+
+// watchStart reads what the init reports until it executes its program: a mark
+// and then nothing. Nothing alone means that it was killed.
+func (s *State) watchStart(conn int) error {
+	hooks := hookWatch{hooks: s.Hooks, output: func() string { return "" }}
+	running := false
+	for {
+		report, fds, err := receive(conn, hooks.timeLeft())
+		if err != nil {
+			return err
+		}
+		switch {
+		case report == nil && fds == nil:
+			hooks.expire()
+			continue
+		case report == nil && running:
+			return nil
+		case report == nil:
+			return s.diedStarting()
+		case report.Step >= 0:
+			return hooks.orElse(s.startError(report.Step, report.Errno))
+		}
+		switch report.Mark {
+		case plan.HookRuns:
+			hooks.begin(fds[0], "startContainer")
+		case plan.HookEnded:
+			hooks.end(report.Value)
+		case plan.AboutToRun:
+			running = true
+		}
+	}
+}
+
+// startError names the step that failed.
+func (s *State) startError(index, errno int) error {
+	err := fail.Errno(errno)
+	for _, step := range s.Steps {
+		if step.Index != index {
+			continue
+		}
+		e := &fail.Error{Where: where(step.From), Doing: step.Doing, Err: err, Hint: hintFor(step.Doing, err)}
+		if step.Execve && errors.Is(err, syscall.ENOEXEC) {
+			e.Hint = "it is built for another architecture, or is a script without #! in its first line"
+		}
+		return e
+	}
+	return &fail.Error{Where: s.ID, Doing: "start: step " + itoa(index), Err: err}
+}
+
+func (s *State) diedStarting() error {
+	if kills, _ := cgroup.OOMKills(s.Cgroups); kills > 0 {
+		return &fail.Error{Where: config.Name + " linux.resources.memory.limit", Doing: "start: the container was killed for want of memory", Hint: "raise the limit"}
+	}
+	return &fail.Error{Where: s.ID, Doing: "start: its init was killed before it ran its program"}
+}
+
+func halfMade(id string, err error) error {
+	if errors.Is(err, ErrHalfMade) {
+		return &fail.Error{Where: id, Doing: "its create was killed before it began", Hint: "remove it with: coracle delete --force " + id}
+	}
+	return err
+}

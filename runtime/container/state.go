@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package container is the lifecycle: create, start, kill, delete, state, list.
+//
+// It acts on plans and compiles none itself beyond asking package plan. A
+// container is a directory below the root of states:
+//
+//	ROOT/ID             locked (flock) by whoever changes the container
+//	ROOT/ID/config.json the bytes that the container was made of
+//	ROOT/ID/state.json  the journal: written before the first side effect
+//	ROOT/ID/start       the socket that the init waits at; gone once it runs
+//
+// Whatever dies in between, state.json names all that delete has to remove.
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/launch"
+)
+
+// stateVersion is raised when state.json changes its meaning.
+const stateVersion = 1
+
+// Status is a container's state, runtime.md.
+type Status string
+
+// The statuses; Paused is runc's.
+const (
+	Creating Status = "creating"
+	Created  Status = "created"
+	Running  Status = "running"
+	Paused   Status = "paused"
+	Stopped  Status = "stopped"
+)
+
+// A State is what state.json holds.
+type State struct {
+	Version     int               `json:"version"`
+	OCIVersion  string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Status      Status            `json:"status"` // Creating or Created; the rest is asked of the kernel
+	PID         int               `json:"pid"`
+	StartTime   uint64            `json:"startTime"` // of PID, in clock ticks since boot: a pid can be reused
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Cgroups     []string          `json:"cgroups"`
+	Hooks       *specs.Hooks      `json:"hooks,omitempty"` // startContainer, poststart and poststop
+	Steps       []Step            `json:"steps"`           // of the launch program, those after the gate of start
+	OwnPIDs     bool              `json:"ownPids"`         // it has a PID namespace, so all end with the init
+
+	dir  string
+	lock int
+}
+
+// A Step is what a step of the launch program is for: start reports it if it fails.
+type Step struct {
+	Index  int    `json:"index"`
+	Doing  string `json:"doing"`
+	From   string `json:"from,omitempty"`
+	Execve bool   `json:"execve,omitempty"`
+}
+
+// A Store is the directory of all containers.
+type Store struct{ Root string }
+
+// CheckID tells whether id can name a container: a file name of letters, digits
+// and "_", "+", "-", ".".
+func CheckID(id string) error {
+	bad := func(what, hint string) error { return &fail.Error{Where: "container id", Doing: what, Hint: hint} }
+	switch {
+	case id == "":
+		return bad("container id cannot be empty", "")
+	case len(id) > 255: // NAME_MAX
+		return bad("invalid container ID format: it has "+itoa(len(id))+" characters", "255 are allowed")
+	case id == "." || id == "..":
+		return bad("invalid container ID format: "+quote(id), "it is the name of a directory")
+	}
+	for _, r := range id {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_+-.", r) {
+			return bad("invalid container ID format: "+quote(id), `letters, digits and "_", "+", "-", "." are allowed`)
+		}
+	}
+	return nil
+}
+
+// make creates the container's directory, locked. The id must be new.
+func (s Store) make(id string) (*State, error) {
+	if err := os.MkdirAll(s.Root, 0o700); err != nil {
+		return nil, &fail.Error{Where: "--root", Doing: "make the directory of states", Err: err}
+	}
+	dir := filepath.Join(s.Root, id)
+	for {
+		if err := os.Mkdir(dir, 0o700); errors.Is(err, os.ErrExist) {
+			return nil, &fail.Error{Where: id, Doing: "container with given ID already exists", Hint: "choose another id, or delete it with: coracle delete --force " + id}
+		} else if err != nil {
+			return nil, &fail.Error{Where: "--root", Doing: "make the state of " + id, Err: err}
+		}
+		state := &State{Version: stateVersion, ID: id, Status: Creating, dir: dir, lock: -1}
+		if err := state.acquire(syscall.LOCK_EX); err != nil && !errors.Is(err, os.ErrNotExist) {
+			os.Remove(dir)
+			return nil, err
+		} else if err == nil {
+			return state, nil
+		} // somebody removed it before we had the lock: again
+	}
+}
+
+// Lock modes of Open.
+const (
+	Shared    = syscall.LOCK_SH
+	Exclusive = syscall.LOCK_EX
+	Unlocked  = 0
+)
+
+// Open reads a container's state under a lock of the given mode. A container
+// whose journal was never written has an empty one; ErrHalfMade tells of it.
+func (s Store) Open(id string, mode int) (*State, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	state := &State{ID: id, dir: filepath.Join(s.Root, id), lock: -1}
+	if mode != Unlocked {
+		if err := state.acquire(mode); err != nil {
+			return nil, notExist(id, err)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(state.dir, "state.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(state.dir); err != nil {
+			state.Close()
+			return nil, notExist(id, err)
+		}
+		return state, ErrHalfMade
+	}
+	if err == nil {
+		err = json.Unmarshal(data, state)
+	}
+	if err != nil {
+		state.Close()
+		return nil, &fail.Error{Where: id, Doing: "read its state", Err: err, Hint: "remove what is left of it with: coracle delete --force " + id}
+	}
+	if state.Version > stateVersion {
+		state.Close()
+		return nil, &fail.Error{Where: id, Doing: "its state is of a newer coracle", Hint: "use the coracle that made it"}
+	}
+	return state, nil
+}
+
+// ErrHalfMade is the error for a container whose create was killed before it
+// wrote its journal; there is nothing to undo but the directory.
+var ErrHalfMade = errors.New("the container was never made")
+
+// ErrNotExist is the error for a container that does not exist.
+var ErrNotExist = errors.New("container does not exist")
+
+func notExist(id string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) {
+		return &fail.Error{Where: id, Doing: "open its state", Err: err}
+	}
+	return &fail.Error{Where: id, Err: ErrNotExist, Hint: "coracle list shows those that do; see --root"}
+}
+
+// acquire opens and locks the directory.
+func (s *State) acquire(mode int) error {
+	fd, err := sys.Open(s.dir, linux.O_RDONLY|linux.O_DIRECTORY)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: s.dir, Err: err}
+	}
+	if err := sys.Flock(fd, mode); err != nil {
+		sys.Close(fd)
+		return &os.PathError{Op: "lock", Path: s.dir, Err: err}
+	}
+	if gone, err := sys.Unlinked(fd); err != nil || gone { // deleted while we waited
+		sys.Close(fd)
+		return &os.PathError{Op: "open", Path: s.dir, Err: syscall.ENOENT}
+	}
+	s.lock = fd
+	return nil
+}
+
+// Close releases the lock.
+func (s *State) Close() {
+	sys.Close(s.lock)
+	s.lock = -1
+}
+
+// write puts state.json in place, whole or not at all.
+func (s *State) write() error {
+	data, err := json.Marshal(s)
+	if err == nil {
+		err = s.writeFile("state.json", data)
+	}
+	if err != nil {
+		return &fail.Error{Where: s.ID, Doing: "write its state", Err: err}
+	}
+	return nil
+}
+
+func (s *State) writeFile(name string, data []byte) error {
+	temporary := filepath.Join(s.dir, name+".new")
+	if err := os.WriteFile(temporary, data, 0o600); err != nil {
+		os.Remove(temporary)
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(s.dir, name))
+}
+
+// remove deletes the directory: the last thing that delete does.
+func (s *State) remove() error {
+	if err := os.RemoveAll(s.dir); err != nil {
+		return &fail.Error{Where: s.ID, Doing: "remove its state", Err: err}
+	}
+	return nil
+}
+
+// alive tells whether the init is the process that it was, and not a zombie.
+func (s *State) alive() bool {
+	if s.PID <= 0 {
+		return false
+	}
+	started, zombie, err := sys.ProcessStart(s.PID)
+	return err == nil && !zombie && started == s.StartTime
+}
+
+// Now asks the kernel for the container's status.
+func (s *State) Now() Status {
+	switch {
+	case s.Status == Creating:
+		if s.beingMade() {
+			return Creating
+		}
+		return Stopped
+	case !s.alive():
+		return Stopped
+	}
+	if frozen, err := cgroup.Frozen(s.Cgroups); err == nil && frozen {
+		return Paused
+	}
+	if s.waits() {
+		return Created
+	}
+	return Running
+}
+
+// beingMade tells whether somebody holds the lock: create does until it is done.
+func (s *State) beingMade() bool {
+	if s.lock >= 0 {
+		return false
+	}
+	probe := &State{dir: s.dir, lock: -1}
+	err := probe.acquire(syscall.LOCK_SH | syscall.LOCK_NB)
+	probe.Close()
+	return errors.Is(err, syscall.EWOULDBLOCK)
+}
+
+// waits tells whether the init waits for start: the socket is there, and the
+// launch program is what the process executes. Either alone is not enough, as
+// start may be killed before it removes the socket.
+func (s *State) waits() bool {
+	if _, err := os.Lstat(filepath.Join(s.dir, startSocket)); err != nil {
+		return false
+	}
+	exe, err := os.Readlink("/proc/" + itoa(s.PID) + "/exe")
+	return err == nil && strings.HasPrefix(exe, "/memfd:"+launch.Name)
+}
+
+const startSocket = "start"
+
+// OCI is the state as hooks get it and "state" prints it.
+func (s *State) OCI(status Status, pid int) specs.State {
+	if status == Stopped {
+		pid = 0
+	}
+	return specs.State{Version: s.OCIVersion, ID: s.ID, Status: specs.ContainerState(status), Pid: pid, Bundle: s.Bundle, Annotations: s.Annotations}
+}
+
+// List returns all containers that can be read, by id.
+func (s Store) List() ([]*State, error) {
+	entries, err := os.ReadDir(s.Root)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, &fail.Error{Where: "--root", Doing: "list the states", Err: err}
+	}
+	var list []*State
+	for _, e := range entries {
+		if !e.IsDir() || CheckID(e.Name()) != nil {
+			continue
+		}
+		if state, err := s.Open(e.Name(), Unlocked); err == nil {
+			list = append(list, state)
+		}
+	}
+	return list, nil
+}
+
+// UID is the owner of the container: whoever created its state.
+func (s *State) UID() int {
+	info, err := os.Stat(s.dir)
+	if err != nil {
+		return 0
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return 0
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan
+
+import (
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+const pathMax = 4096
+
+// created is the last gate of create. The parent sets the limits, which may be
+// too low to open anything more; looks up args[0], so that "not found" is an
+// error of create; and answers with the path to execute. From here on the
+// container no longer dies with its creator.
+func (c *compiler) created() {
+	for i := range c.spec.Process.Rlimits {
+		r := c.spec.Process.Rlimits[i]
+		c.host(HostStep{At: AtCreated, Do: SetRlimit, Rlimit: r, Doing: "set " + r.Type, From: index("process.rlimits", i)})
+	}
+	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
+	c.program = c.b.Struct("program", make([]byte, pathMax))
+	c.b.From("")
+	c.wait(AtCreated, "say that all is made", c.program, pathMax)
+}
+
+// start waits for a connection of start, which it then reports to; runs the
+// startContainer hooks; and executes the program.
+func (c *compiler) start() {
+	b := &c.b
+	p := c.spec.Process
+	b.From("")
+	conn := b.Get("start", "wait for start", prog.Accept4, c.listener.Arg(), prog.Int(0), prog.Int(0), flags(linux.SOCK_CLOEXEC, "SOCK_CLOEXEC"))
+	b.Do("report to it", prog.Dup3, conn.Arg(), c.gate.Arg(), flags(linux.O_CLOEXEC, "O_CLOEXEC"))
+	if c.spec.Hooks != nil {
+		for i := range c.spec.Hooks.StartContainer {
+			c.hook(index("hooks.startContainer", i), &c.spec.Hooks.StartContainer[i], "created", c.gate.Arg())
+		}
+	}
+	b.From("process.user.umask")
+	if p.User.Umask != nil {
+		b.Do("set the mask", prog.Umask, prog.Const(uint64(*p.User.Umask), "0"+octal(*p.User.Umask)))
+	} else {
+		b.Do("restore the caller's mask", prog.Umask, c.umask.Arg())
+	}
+	b.From("")
+	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
+	b.Try(linux.EPIPE, "say that execve comes next", prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(AboutToRun, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
+	b.From("process.args")
+	b.Do("execute "+p.Args[0], prog.Execve, c.program, b.Vector("args", p.Args), b.Vector("env", p.Env))
+	b.Place(c.gone)
+	b.From("")
+	b.Do("end with its creator", prog.Exit, prog.Int(1))
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan
+
+import (
+	"sort"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// sysctl writes linux.sysctl through a procfs of our own that is mounted
+// nowhere: what the image or a volume has at /proc cannot misdirect it
+// (CVE-2019-16884 and its successors).
+func (c *compiler) sysctl() {
+	if len(c.spec.Linux.Sysctl) == 0 {
+		return
+	}
+	c.b.From("linux.sysctl")
+	proc := c.newFS("proc", "", "proc", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,nodev,noexec"}})
+	names := make([]string, 0, len(c.spec.Linux.Sysctl))
+	for name := range c.spec.Linux.Sysctl {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		c.b.From("linux.sysctl." + name)
+		value := c.spec.Linux.Sysctl[name]
+		file := "sys/" + name
+		if !strings.Contains(name, "/") { // sysctl(8): dots and slashes change places
+			file = "sys/" + strings.ReplaceAll(name, ".", "/")
+		}
+		fd := c.b.Get("sysctl", "open "+name, prog.Openat, proc.Arg(), c.b.String(file), flags(linux.O_WRONLY|linux.O_CLOEXEC, "O_WRONLY|O_CLOEXEC"))
+		c.b.Do("set "+name+" to "+value, prog.Write, fd.Arg(), c.b.String(value), prog.Int(len(value)))
+	}
+}
+
+// paths makes readonlyPaths read-only and covers maskedPaths. What is not there
+// is passed over, as runc does.
+func (c *compiler) paths() {
+	for i, p := range c.spec.Linux.ReadonlyPaths {
+		c.b.From(index("linux.readonlyPaths", i))
+		c.readonlyPath(inside(p))
+	}
+	if len(c.spec.Linux.MaskedPaths) == 0 {
+		return
+	}
+	c.b.From("linux.maskedPaths")
+	null, empty := c.scratch()
+	for i, p := range c.spec.Linux.MaskedPaths {
+		c.b.From(index("linux.maskedPaths", i))
+		c.maskedPath(inside(p), null, empty)
+	}
+}
+
+const copyTree, copyTreeText = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH"
+
+func (c *compiler) readonlyPath(name string) {
+	b := &c.b
+	absent := b.Label()
+	there := b.Reg("/" + name)
+	step := c.lookup(name)
+	step.Ret, step.Branch = there, prog.Branch{Result: -int64(linux.ENOENT), To: absent}
+	tree := b.Get("copy", "copy its mounts", prog.OpenTree, there.Arg(), b.String(""), flags(copyTree|linux.AT_RECURSIVE, copyTreeText+"|AT_RECURSIVE"))
+	b.Do("make the copy read-only", prog.MountSetattr, tree.Arg(), b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
+		c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
+	c.attach("cover /"+name+" with it", tree.Arg(), there.Arg(), onFD)
+	b.Place(absent)
+}
+
+// scratch makes a read-only tmpfs with what masks are made of: a null device and
+// an empty directory. It is attached below the host's old root, because only
+// mounts of a namespace can be copied before Linux 6.15, and goes with it.
+//
+// In a user namespace nodes cannot be made; the null device is the host's then,
+// which the parent verifies.
+func (c *compiler) scratch() (null, empty prog.Arg) {
+	b := &c.b
+	tmpfs := c.newFS("tmpfs", "masks", "tmpfs", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,noexec"}, data: []string{"mode=755"}})
+	c.attach("attach it where no path leads", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
+	b.Do("make an empty directory", prog.Mkdirat, tmpfs.Arg(), b.String("empty"), prog.Const(0o555, "0555"))
+	if _, _, user := c.namespace(specs.UserNamespace); user {
+		b.Do("make a file for the null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFREG, "S_IFREG"), prog.Int(0))
+		in := c.input("null", HostStep{Do: CloneDevice, Path: "/dev/null", Mode: linux.S_IFCHR, Rdev: makedev(1, 3), Doing: "copy the mount of /dev/null", From: "linux.maskedPaths"})
+		c.attach("mount the host's /dev/null", in.Arg(), tmpfs.Arg(), b.String("null"))
+		null = in.Arg()
+	} else {
+		b.Do("make a null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFCHR|0o666, "S_IFCHR|0666"), prog.Const(makedev(1, 3), ""))
+		null = b.Get("null", "open it", prog.Openat, tmpfs.Arg(), b.String("null"), flags(linux.O_PATH|linux.O_NOFOLLOW|linux.O_CLOEXEC, "O_PATH|O_NOFOLLOW|O_CLOEXEC")).Arg()
+	}
+	empty = b.Get("empty", "open the directory", prog.Openat, tmpfs.Arg(), b.String("empty"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Arg()
+	b.Do("make it read-only", prog.MountSetattr, tmpfs.Arg(), b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
+		c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
+	return null, empty
+}
+
+// maskedPath covers a file with the null device. The kernel refuses to mount
+// that on a directory, which gets the empty directory then.
+func (c *compiler) maskedPath(name string, null, empty prog.Arg) {
+	b := &c.b
+	absent, directory := b.Label(), b.Label()
+	there := b.Reg("/" + name)
+	step := c.lookup(name)
+	step.Ret, step.Branch = there, prog.Branch{Result: -int64(linux.ENOENT), To: absent}
+	file := b.Get("mask", "copy the null device", prog.OpenTree, null, b.String(""), flags(copyTree, copyTreeText))
+	c.attach("cover the file /"+name, file.Arg(), there.Arg(), onFD)
+	c.b.Last().Branch = prog.Branch{Result: -int64(linux.ENOTDIR), To: directory}
+	b.Jump(absent)
+	b.Place(directory)
+	dir := b.Get("mask", "copy the empty directory", prog.OpenTree, empty, b.String(""), flags(copyTree, copyTreeText))
+	c.attach("cover the directory /"+name, dir.Arg(), there.Arg(), onFD)
+	b.Place(absent)
+}

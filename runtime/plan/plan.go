@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package plan compiles a config.json and the facts of a machine into a [Plan]:
+// the launch program of the container's init, and the steps that only its
+// parent can take, each at the gate where it happens.
+//
+// It is pure: "coracle plan" prints what "coracle create" executes. There is one
+// file per phase, in the order of the phases; each step carries the config field
+// that asked for it. Packages container and cli call it.
+package plan
+
+import (
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/facts"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// A Request is what is to be compiled.
+type Request struct {
+	ID           string
+	Bundle       string // absolute path
+	Config       *config.Config
+	Facts        facts.Facts
+	PreserveFDs  int  // descriptors from 3 on that the container keeps
+	NoPivot      bool // --no-pivot: change the root with chroot(2)
+	NoNewKeyring bool // --no-new-keyring: keep the caller's session keyring
+}
+
+// A Plan is everything that create and start do.
+type Plan struct {
+	Init     *prog.Program
+	Host     []HostStep // in the order in which they happen
+	Gates    []Gate     // in their order
+	Clones   bool       // the init is a child that the started process clones: see Born
+	Cgroup   resources.Cgroup
+	Warnings []string
+}
+
+// The marks that programs send; they are the gates, where the program waits for
+// its parent, and what it has to tell besides.
+const (
+	AtMaps     prog.Mark = iota + 1 // gate: the user namespace is there
+	AtOffsets                       // gate: the time namespace is there
+	Born                            // value: the pid of the container's init
+	Console                         // carries the master of the terminal
+	AtHooks                         // gate: all mounts are made, the root is not yet changed
+	HookRuns                        // carries a pidfd of a hook in the container
+	HookEnded                       // value: wait status of that hook
+	AtCreated                       // gate: all is done but start; answered with the path to execute
+	AboutToRun                      // the next step is execve
+	AtSpawn    prog.Mark = 0        // host steps before there is a process
+)
+
+// A HostStep is one thing that the parent does.
+type HostStep struct {
+	At        prog.Mark // the gate; AtSpawn: before the process is started
+	Do        HostKind
+	Path      string // of the file; "PID" in it is the process's id
+	Value     string // what is written
+	Input     prog.Input
+	Recursive bool
+	Attr      MountAttr
+	Rdev      uint64 // CloneDevice: what the file must be
+	Mode      uint32
+	Rlimit    specs.POSIXRlimit
+	Hook      *specs.Hook
+	Op        *resources.Op
+	Doing     string
+	From      string
+}
+
+// A Gate is where the program waits for its parent: it sends Mark in step Step,
+// and reads the answer in the next.
+type Gate struct {
+	Mark prog.Mark
+	Step int
+}
+
+// MountAttr is what mount_setattr(2) sets on a mount.
+type MountAttr struct {
+	Set, Clear, Propagation uint64
+	Recursive               bool
+	Text                    string
+}
+
+// HostKind is what a HostStep does.
+type HostKind int
+
+// The kinds of host steps.
+const (
+	CgroupOp      HostKind = iota
+	Socketpair             // the gate
+	Listen                 // the socket of start
+	OpenTasks              // a cgroup file that the program writes to
+	OpenNamespace          // a namespace to join
+	CloneTree              // a detached copy of a mount, with Attr
+	CloneDevice            // the same of a device node, verified by its inode
+	StateFile              // a memfd with the state for hooks in the container; Value is the status
+	OutputFile             // a memfd for what hooks in the container print
+	Spawn
+	WriteFile
+	RunHook
+	SetRlimit
+	FindProgram // look up args[0], answer the gate with its path
+)
+
+// Compile returns the plan, or a [fail.Error] that names the field that cannot
+// be honoured.
+func Compile(r Request) (*Plan, error) {
+	c := &compiler{Request: r, spec: &r.Config.Spec, dirs: map[string]prog.Reg{}}
+	if c.spec.Linux == nil {
+		c.spec.Linux = &specs.Linux{}
+	}
+	var err error
+	c.plan.Cgroup, err = resources.Compile(r.ID, c.spec.Linux.CgroupsPath, c.spec.Linux.Resources, r.Facts.Cgroup)
+	if err != nil {
+		return nil, err
+	}
+	c.plan.Warnings = append(c.plan.Warnings, c.plan.Cgroup.Warnings...)
+	for _, phase := range []func(){
+		c.begin, c.joinCgroups, c.namespaces,
+		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
+		c.createHooks, c.paths, c.pivot,
+		c.cwd, c.identity, c.created, c.start,
+	} {
+		if phase(); c.err != nil {
+			return nil, c.err
+		}
+	}
+	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
+	return &c.plan, nil
+}
+
+// A compiler is one run of Compile. The first error ends it: phases record it
+// with refuse and return.
+type compiler struct {
+	Request
+	spec *specs.Spec
+	plan Plan
+	err  error
+	b    prog.Builder
+
+	gate, listener prog.Input // the socket to the parent, and the one that start connects to
+	root           prog.Arg   // the root of the container
+	dirs           map[string]prog.Reg
+	ptmx, slave    prog.Reg // of the terminal
+	devpts         prog.Reg // the mount of /dev/pts, if the config has one
+	umask          prog.Reg // of the caller
+	gone           prog.Label
+	state          map[string]prog.Input
+	program        prog.Arg // the path to execute, which the parent answers AtCreated with
+	output         prog.Input
+	hasOutput      bool
+}
+
+func (c *compiler) refuse(where, doing string, errno int, hint string) {
+	if c.err != nil {
+		return
+	}
+	e := &fail.Error{Where: config.Name + " " + where, Doing: doing, Hint: hint}
+	if errno != 0 {
+		e.Err = fail.Errno(errno)
+	}
+	c.err = e
+}
+
+func (c *compiler) warn(where, what string) {
+	c.plan.Warnings = append(c.plan.Warnings, config.Name+" "+where+": "+what)
+}
+
+// host adds a step of the parent.
+func (c *compiler) host(s HostStep) { c.plan.Host = append(c.plan.Host, s) }
+
+// input adds a descriptor that the parent opens before it starts the process.
+func (c *compiler) input(name string, s HostStep) prog.Input {
+	s.Input = c.b.Input(name)
+	// What opens descriptors stands before Spawn, wherever the phase that wants it is.
+	for i := range c.plan.Host {
+		if c.plan.Host[i].Do == Spawn {
+			c.plan.Host = append(c.plan.Host[:i], append([]HostStep{s}, c.plan.Host[i:]...)...)
+			return s.Input
+		}
+	}
+	c.host(s)
+	return s.Input
+}
+
+// begin makes what every program starts with.
+func (c *compiler) begin() {
+	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
+		for i := range list {
+			c.host(HostStep{Do: CgroupOp, Op: &list[i], Doing: list[i].String(), From: list[i].From})
+		}
+	}
+	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})
+	c.gate = c.input("gate", HostStep{Do: Socketpair, Doing: "make the gate"})
+	c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})
+	c.gone = c.b.Label()
+
+	b := &c.b
+	b.From("")
+	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
+	b.Do("name the process", prog.Prctl, flags(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-init"))
+	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
+	c.umask = b.Get("umask", "make files with the modes asked for", prog.Umask, prog.Int(0))
+}
+
+// joinCgroups lets the process enter its cgroups by itself: on v1 a thread that
+// writes "0" for itself does not wait for an RCU grace period, which a parent
+// that writes a pid does. On v2 the process is born in its cgroup.
+func (c *compiler) joinCgroups() {
+	b := &c.b
+	b.From("linux.cgroupsPath")
+	for _, file := range c.plan.Cgroup.Join {
+		in := c.input("tasks:"+file, HostStep{Do: OpenTasks, Path: file, Doing: "open " + file, From: "linux.cgroupsPath"})
+		b.Do("join "+file, prog.Write, in.Arg(), b.String("0"), prog.Int(1))
+	}
+	if adj := c.spec.Process.OOMScoreAdj; adj != nil {
+		b.From("process.oomScoreAdj")
+		text := strconv.Itoa(*adj)
+		fd := b.Get("oom", "open oom_score_adj", prog.Openat, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/proc/self/oom_score_adj"), flags(linux.O_WRONLY|linux.O_CLOEXEC, "O_WRONLY|O_CLOEXEC"))
+		b.Do("set oom_score_adj to "+text, prog.Write, fd.Arg(), b.String(text), prog.Int(len(text)))
+	}
+}
+
+// wait makes a gate: the program says that it has come to mark, and goes on when
+// the parent answers. An answer of nothing means that the parent is gone; the
+// process then ends rather than stay half made.
+func (c *compiler) wait(mark prog.Mark, doing string, buffer prog.Arg, size int) {
+	b := &c.b
+	c.plan.Gates = append(c.plan.Gates, Gate{Mark: mark, Step: b.Len()})
+	b.Do(doing, prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(mark, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
+	b.Do("wait for the parent", prog.Read, c.gate.Arg(), buffer, prog.Int(size)).Branch = prog.Branch{Result: 0, To: c.gone}
+}
+
+func (c *compiler) waitByte(mark prog.Mark, doing string) {
+	c.wait(mark, doing, c.b.Struct("go", make([]byte, 8)), 1)
+}
+
+const atFDCWD = ^uint64(0) - 99 // -100
+
+func flags(v int, text string) prog.Arg { return prog.Const(uint64(v), text) }
+
+func index(name string, i int) string { return name + "[" + strconv.Itoa(i) + "]" }

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan
+
+import (
+	"path"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// rootfs attaches the root file system. The parent has made a detached copy of
+// the bundle's tree; it is put on top of the host's root, where paths do not
+// lead, so that mounts can be made on it and pivot_root finds it. All later work
+// is done through its descriptor.
+func (c *compiler) rootfs() {
+	b := &c.b
+	if !c.fresh(specs.MountNamespace) {
+		c.sharedMounts()
+		return
+	}
+	propagation := c.propagation()
+	root := c.rootPath()
+	in := c.input("root", HostStep{Do: CloneTree, Path: root, Recursive: true, Doing: "copy the mounts of " + root, From: "root.path", Attr: propagation})
+	b.From("linux.rootfsPropagation")
+	b.Do("keep mounts from reaching the host", prog.MountSetattr, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"), flags(linux.AT_RECURSIVE, "AT_RECURSIVE"),
+		c.mountAttr(MountAttr{Propagation: linux.MS_SLAVE, Text: "slave"}), prog.Int(attrSize))
+	b.From("root.path")
+	c.attach("attach the root file system", in.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
+	c.root = in.Arg()
+}
+
+// rootPath is root.path on the host.
+func (c *compiler) rootPath() string {
+	root := c.spec.Root.Path
+	if !path.IsAbs(root) {
+		root = path.Join(c.Bundle, root)
+	}
+	kind, ok := c.Facts.Files[root]
+	switch {
+	case !ok || kind.Mode == 0:
+		c.refuse("root.path", "open "+root, linux.ENOENT, "it is taken relative to the bundle "+c.Bundle)
+	case kind.Mode&linux.S_IFMT != linux.S_IFDIR:
+		c.refuse("root.path", "open "+root, linux.ENOTDIR, "")
+	}
+	return root
+}
+
+// propagation is what rootfsPropagation says of the root's mounts. As in runc,
+// mounts of the host's still arrive when it says nothing.
+func (c *compiler) propagation() MountAttr {
+	name := c.spec.Linux.RootfsPropagation
+	if name == "" {
+		name = "rslave"
+	}
+	o, _ := mountOption(name)
+	return MountAttr{Propagation: o.propagation, Recursive: o.recursive, Text: name}
+}
+
+// sharedMounts is for containers without a mount namespace of their own: what
+// would change mounts would change those of others.
+func (c *compiler) sharedMounts() {
+	const hint = `add {"type": "mount"} to linux.namespaces`
+	switch {
+	case len(c.spec.Mounts) > 0:
+		c.refuse("mounts", "there is no new mount namespace to make mounts in", 0, hint)
+	case len(c.spec.Linux.MaskedPaths) > 0:
+		c.refuse("linux.maskedPaths", "there is no new mount namespace to mask paths in", 0, hint)
+	case len(c.spec.Linux.ReadonlyPaths) > 0:
+		c.refuse("linux.readonlyPaths", "there is no new mount namespace to make paths read-only in", 0, hint)
+	case c.spec.Root.Readonly:
+		c.refuse("root.readonly", "there is no new mount namespace to make the root read-only in", 0, hint)
+	case len(c.spec.Linux.Devices) > 0:
+		c.refuse("linux.devices", "there is no new mount namespace to make devices in", 0, hint)
+	case c.spec.Process.Terminal:
+		c.refuse("process.terminal", "there is no new mount namespace for the terminal", 0, hint)
+	}
+	root := c.spec.Root.Path
+	if _, _, joined := c.namespace(specs.MountNamespace); !joined {
+		root = c.rootPath()
+	} else if !path.IsAbs(root) {
+		root = path.Join(c.Bundle, root)
+	}
+	c.b.From("root.path")
+	c.root = c.b.Get("root", "open "+root, prog.Openat, prog.Const(atFDCWD, "AT_FDCWD"), c.b.String(root),
+		flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Arg()
+}
+
+// pivot makes root the root directory and detaches the old one.
+//
+// pivot_root(".", ".") stacks the old root on top of the new one, so no put_old
+// directory is needed and a read-only root works: see NOTES in pivot_root(2).
+// The umount must be lazy: we are still standing on what it removes.
+func (c *compiler) pivot() {
+	b := &c.b
+	b.From("root.path")
+	b.Do("enter the root", prog.Fchdir, c.root)
+	if !c.fresh(specs.MountNamespace) || c.NoPivot {
+		b.Do("change the root", prog.Chroot, b.String("."))
+		return
+	}
+	b.Do("change the root", prog.PivotRoot, b.String("."), b.String("."))
+	b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
+	if c.spec.Root.Readonly {
+		b.From("root.readonly")
+		b.Do("make the root read-only", prog.MountSetattr, c.root, b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
+			c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
+	}
+}
+
+const attrSize = 32 // MOUNT_ATTR_SIZE_VER0
+
+func (c *compiler) mountAttr(a MountAttr) prog.Arg {
+	return c.b.Struct("{"+a.Text+"}", prog.Words(a.Set, a.Clear, a.Propagation, 0))
+}
+
+// attach puts a detached mount onto a directory's or file's descriptor, or onto
+// name below it.
+func (c *compiler) attach(doing string, mount, dir, name prog.Arg) {
+	f, text := linux.MOVE_MOUNT_F_EMPTY_PATH, "F_EMPTY_PATH"
+	if name.Kind == prog.Constant {
+		f, text, name = f|linux.MOVE_MOUNT_T_EMPTY_PATH, text+"|T_EMPTY_PATH", c.b.String("")
+	}
+	c.b.Do(doing, prog.MoveMount, mount, c.b.String(""), dir, name, flags(f, text))
+}
+
+// onFD is the name that attach takes for the descriptor itself.
+var onFD = prog.Int(0)
+
+// inRoot is struct open_how for a path in the container: absolute links and ".."
+// stay below the root, magic links are refused.
+func (c *compiler) openHow(open int, text string, resolve uint64) prog.Arg {
+	return c.b.Struct("{"+text+"}", prog.Words(uint64(open|linux.O_CLOEXEC), 0, resolve))
+}
+
+const (
+	inRoot   = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
+	noLinks  = inRoot | linux.RESOLVE_NO_SYMLINKS
+	howSize  = 24
+	pathOnly = "O_PATH, IN_ROOT|NO_MAGICLINKS"
+)
+
+// lookup opens a path of the container, to be worked on and never looked up again.
+func (c *compiler) lookup(name string) *prog.Step {
+	return c.b.Do("find /"+name, prog.Openat2, c.root, c.b.String(orDot(name)), c.openHow(linux.O_PATH, pathOnly, inRoot), prog.Int(howSize))
+}
+
+func orDot(name string) string {
+	if name == "" {
+		return "."
+	}
+	return name
+}
+
+// directory makes sure that a directory of the container is there, and returns
+// its descriptor. Every component is made first and opened then, so what other
+// processes do meanwhile can lead nowhere but below the root.
+func (c *compiler) directory(name string) prog.Arg {
+	if name == "" {
+		return c.root
+	}
+	if fd, ok := c.dirs[name]; ok {
+		return fd.Arg()
+	}
+	parent := c.directory(parentOf(name))
+	c.b.Try(linux.EEXIST, "make /"+name, prog.Mkdirat, parent, c.b.String(path.Base(name)), prog.Const(0o755, "0755"))
+	fd := c.b.Reg("/" + name)
+	step := c.b.Do("open /"+name, prog.Openat2, c.root, c.b.String(name), c.openHow(linux.O_PATH|linux.O_DIRECTORY, "O_PATH|O_DIRECTORY, IN_ROOT|NO_MAGICLINKS", inRoot), prog.Int(howSize))
+	step.Ret = fd
+	c.dirs[name] = fd
+	return fd.Arg()
+}
+
+// file makes sure that there is something at a path of the container that a file
+// can be mounted on, and returns its descriptor. A symbolic link that dangles
+// gets the file that it points to: that is what /etc/resolv.conf often is.
+func (c *compiler) file(name string) prog.Arg {
+	b := &c.b
+	parent := c.directory(parentOf(name))
+	b.Try(linux.EEXIST, "make /"+name, prog.Mknodat, parent, b.String(path.Base(name)), flags(linux.S_IFREG|0o644, "S_IFREG|0644"), prog.Int(0))
+	fd := b.Reg("/" + name)
+	dangling, found := b.Label(), b.Label()
+	step := c.lookup(name)
+	step.Ret, step.Branch = fd, prog.Branch{Result: -int64(linux.ENOENT), To: dangling}
+	b.Jump(found)
+	b.Place(dangling)
+	how := b.Struct("{O_CREAT, 0644, IN_ROOT|NO_MAGICLINKS}", prog.Words(linux.O_CREAT|linux.O_CLOEXEC, 0o644, inRoot))
+	b.Do("make what /"+name+" points to", prog.Openat2, c.root, b.String(name), how, prog.Int(howSize)).Ret = fd
+	b.Place(found)
+	return fd.Arg()
+}
+
+// mounted notes that something now lies over name: descriptors of what was
+// there, and below, no longer are what the container sees.
+func (c *compiler) mounted(name string, fd prog.Reg) {
+	for dir := range c.dirs {
+		if dir == name || strings.HasPrefix(dir, name+"/") {
+			delete(c.dirs, dir)
+		}
+	}
+	if fd != prog.Drop {
+		c.dirs[name] = fd
+	}
+}
+
+func parentOf(name string) string {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		return name[:i]
+	}
+	return ""
+}
+
+// inside is a path of the container without its leading slash: "" for the root.
+func inside(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }

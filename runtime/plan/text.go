@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// A Line is one line of a printed plan.
+type Line struct {
+	Step   int    // index of the step; -1: a step of the parent
+	Result string // register that keeps the result
+	Call   string
+	Branch string // "EEXIST → 8": where to continue on the one expected result
+	Doing  string
+	From   string
+}
+
+// Lines returns the plan in the order in which it happens: the steps of the
+// parent stand at the gates where they are taken.
+func (p *Plan) Lines() []Line {
+	var lines []Line
+	host := func(at prog.Mark) {
+		for i := range p.Host {
+			if h := &p.Host[i]; h.At == at {
+				lines = append(lines, Line{Step: -1, Result: p.resultOf(h), Call: h.call(), Doing: h.Doing, From: h.From})
+			}
+		}
+	}
+	host(AtSpawn)
+	for i := range p.Init.Steps {
+		ret, call, branch := p.Init.Line(i, errnoName)
+		lines = append(lines, Line{Step: i, Result: ret, Call: call, Branch: branch, Doing: p.Init.Steps[i].Doing, From: p.Init.Steps[i].From})
+		for _, g := range p.Gates {
+			if g.Step == i {
+				host(g.Mark)
+			}
+		}
+	}
+	return lines
+}
+
+func errnoName(n int) string {
+	if e, ok := fail.Errno(n).(interface{ Error() string }); ok && n > 0 {
+		return strings.TrimSuffix(afterLast(fail.Reason(e), "("), ")")
+	}
+	return ""
+}
+
+func afterLast(s, sep string) string { return s[strings.LastIndex(s, sep)+1:] }
+
+// resultOf is the descriptor of the program that a host step opens.
+func (p *Plan) resultOf(h *HostStep) string {
+	switch h.Do {
+	case Socketpair, Listen, OpenTasks, OpenNamespace, CloneTree, CloneDevice, StateFile, OutputFile:
+		return p.Init.Inputs[h.Input]
+	}
+	return ""
+}
+
+// call is a host step as people read it.
+func (h *HostStep) call() string {
+	q := strconv.Quote
+	switch h.Do {
+	case CgroupOp:
+		return h.Op.String()
+	case Socketpair:
+		return "socketpair(AF_UNIX, SOCK_SEQPACKET)"
+	case Listen:
+		return "listen(" + q(h.Path) + ", SOCK_SEQPACKET)"
+	case OpenTasks:
+		return "open(" + q(h.Path) + ", O_WRONLY)"
+	case OpenNamespace:
+		return "open(" + q(h.Path) + ", O_RDONLY)"
+	case CloneTree:
+		text := "open_tree(" + q(h.Path) + ", CLONE"
+		if h.Recursive {
+			text += "|RECURSIVE"
+		}
+		text += ")"
+		if !h.Attr.empty() {
+			text += " {" + h.Attr.Text + "}"
+		}
+		return text
+	case CloneDevice:
+		kind := "c"
+		if h.Mode == linux.S_IFBLK {
+			kind = "b"
+		}
+		return "open_tree(" + q(h.Path) + ", CLONE) if it is " + kind + " " + strconv.FormatUint(h.Rdev>>8&0xfff, 10) + ":" + strconv.FormatUint(h.Rdev&0xff|h.Rdev>>12&0xffffff00, 10)
+	case StateFile:
+		return "memfd(state " + h.Value + ")"
+	case OutputFile:
+		return "memfd(output)"
+	case Spawn:
+		if h.Path != "" {
+			return "spawn(launch program) in " + h.Path
+		}
+		return "spawn(launch program)"
+	case WriteFile:
+		return "write " + h.Path + " " + q(h.Value)
+	case RunHook:
+		return "hook " + q(h.Hook.Path)
+	case SetRlimit:
+		return "prlimit(PID, " + h.Rlimit.Type + ", " + strconv.FormatUint(h.Rlimit.Soft, 10) + ", " + strconv.FormatUint(h.Rlimit.Hard, 10) + ")"
+	case FindProgram:
+		return "look up " + q(h.Value) + " in PATH below the root"
+	}
+	return "unknown"
+}
+
+// Text is the plan as "coracle plan" prints it.
+func (p *Plan) Text() string {
+	lines := p.Lines()
+	var result, call, branch int
+	for _, l := range lines {
+		result, call, branch = max(result, len(l.Result)), max(call, min(len(l.Call), 100)), max(branch, width(l.Branch))
+	}
+	var out strings.Builder
+	row := func(step, r, c, b, from string) {
+		line := pad(step, 4) + "  " + fill(r, result) + "  " + fill(c, call) + "  " + fill(b, branch) + "  " + from
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	row("#", "result", "call", "branch", "from")
+	for _, l := range lines {
+		step := "host"
+		if l.Step >= 0 {
+			step = strconv.Itoa(l.Step)
+		}
+		row(step, l.Result, l.Call, l.Branch, l.From)
+	}
+	return out.String()
+}
+
+func width(s string) int { return len([]rune(s)) }
+
+func fill(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
+
+func pad(s string, n int) string { return strings.Repeat(" ", max(0, n-width(s))) + s }
