@@ -17,7 +17,10 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/testkit"
 	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/probe"
 )
 
 // TestRootCgroupMembers: who joins is listed in all hierarchies, and Kill and
@@ -68,32 +71,28 @@ func expectSignal(t *testing.T, c *exec.Cmd, want syscall.Signal) {
 }
 
 // TestRootCgroupKillForks: a script that forks and lets its parents die cannot
-// outrun Kill.
+// outrun Kill, neither with the help of v2 nor, where there is v1, without.
 func TestRootCgroupKillForks(t *testing.T) {
-	for _, name := range []string{"all hierarchies", "v1 alone"} {
-		t.Run(name, func(t *testing.T) {
-			b := newBox(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](100)}})
-			dirs := b.Dirs
-			if name == "v1 alone" {
-				dirs = slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool { return dir == b.Into })
-			}
-			c := b.command("/bin/sh", "-c", `f() { f & f & sleep 0.01; }; while :; do f; done 2>/dev/null`)
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
-			waitFor(t, "forks", func() bool { pids, _ := cgroup.Pids(b.Dirs); return len(pids) > 50 })
-			if err := cgroup.Kill(dirs, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			c.Wait()
-			if len(dirs) == 0 {
-				return // v2 alone: nothing was killed; the end of the test does it
-			}
-			if err := cgroup.Remove(b.Dirs); err != nil {
-				t.Error(err)
-			}
-		})
+	killForks(t, func(b box) []string { return b.Dirs })
+	killForks(t, v1Dirs)
+}
+
+func killForks(t *testing.T, dirs func(box) []string) {
+	t.Helper()
+	b := newBox(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](100)}})
+	c := b.command("/bin/sh", "-c", `f() { f & f & sleep 0.01; }; while :; do f; done 2>/dev/null`)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
 	}
+	waitFor(t, "forks", func() bool { pids, _ := cgroup.Pids(b.Dirs); return len(pids) > 50 })
+	if err := cgroup.Kill(dirs(b), syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	if err := cgroup.Remove(b.Dirs); err != nil {
+		t.Error(err)
+	}
+	c.Process.Kill()
+	c.Wait()
 }
 
 // waitFor waits for what gives no notice.
@@ -166,9 +165,26 @@ func TestRootCgroupRemoveBusy(t *testing.T) {
 	}
 }
 
-// TestRootCgroupFreeze: a frozen container stands still until it is thawed.
+// TestRootCgroupFreeze: a frozen container stands still until it is thawed, with
+// the freezer of v2 and, where there is one, with that of v1.
 func TestRootCgroupFreeze(t *testing.T) {
+	freeze(t, func(b box) []string { return b.Dirs })
+	freeze(t, v1Dirs)
+}
+
+// v1Dirs returns the directories of v1, or all where there is no v1.
+func v1Dirs(b box) []string {
+	v1 := slices.DeleteFunc(slices.Clone(b.Dirs), func(dir string) bool { return dir == b.Into })
+	if len(v1) == 0 {
+		return b.Dirs
+	}
+	return v1
+}
+
+func freeze(t *testing.T, of func(box) []string) {
+	t.Helper()
 	b := newBox(t, nil)
+	dirs := of(b)
 	file := t.TempDir() + "/count"
 	c := b.command("/bin/sh", "-c", `i=0; while :; do i=$((i+1)); echo $i > "$0"; done`, file)
 	if err := c.Start(); err != nil {
@@ -184,10 +200,10 @@ func TestRootCgroupFreeze(t *testing.T) {
 		do     func([]string) error
 		frozen bool
 	}{{"freeze", cgroup.Freeze, true}, {"freeze again", cgroup.Freeze, true}, {"thaw", cgroup.Thaw, false}, {"freeze after that", cgroup.Freeze, true}} {
-		if err := step.do(b.Dirs); err != nil {
+		if err := step.do(dirs); err != nil {
 			t.Fatal(step.name, err)
 		}
-		if frozen, err := cgroup.Frozen(b.Dirs); err != nil || frozen != step.frozen {
+		if frozen, err := cgroup.Frozen(dirs); err != nil || frozen != step.frozen {
 			t.Errorf("%s: frozen is %v %v", step.name, frozen, err)
 		}
 		before := count()
@@ -199,10 +215,10 @@ func TestRootCgroupFreeze(t *testing.T) {
 			t.Errorf("%s: it moves", step.name)
 		}
 	}
-	if err := cgroup.Kill(b.Dirs, syscall.SIGKILL); err != nil {
+	if err := cgroup.Kill(dirs, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := cgroup.Thaw(b.Dirs); err != nil {
+	if err := cgroup.Thaw(dirs); err != nil {
 		t.Fatal(err)
 	}
 	expectSignal(t, c, syscall.SIGKILL)
@@ -257,6 +273,28 @@ func TestRootCgroupUndo(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRootCgroupOccupiedParent: a v2 cgroup that holds processes cannot pass
+// controllers on, and the error says so.
+func TestRootCgroupOccupiedParent(t *testing.T) {
+	testkit.Need(t, testkit.Root, testkit.CgroupV2)
+	facts, err := probe.Cgroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := resources.Compile("c1", facts.V2.Own+"/c1", &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](1 << 24)}}, facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = cgroup.Apply(c.Make, c.Limit)
+	if err == nil || !strings.Contains(err.Error(), "config.json linux.resources.memory.limit: write ") ||
+		!strings.Contains(fail.HintOf(err), "device or resource busy (EBUSY); processes in that cgroup prevent it") {
+		t.Errorf("got %v; hint: %s", err, fail.HintOf(err))
+	}
+	if _, err := os.Stat(c.Into); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the directory stayed")
 	}
 }
 
