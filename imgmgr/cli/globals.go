@@ -4,14 +4,12 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/coracle-oci/coracle/imgmgr/layout"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -68,14 +66,14 @@ func (g *globals) warn(format string, args ...any) {
 	fmt.Fprintf(g.stderr, "imgmgr: warning: %s\n", fmt.Sprintf(format, args...))
 }
 
-// printJSON writes a value as indented JSON, always in the same order.
+// printJSON writes a value as indented JSON, always in the same order. It is the
+// standard library's encoder: image-spec's types are written for it, and mean
+// "leave out false" where they say omitempty.
 func (g *globals) printJSON(v any) error {
-	data, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
-	if err != nil {
-		return err
-	}
-	_, err = g.stdout.Write(append(data, '\n'))
-	return err
+	e := json.NewEncoder(g.stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // wantJSON checks the value of a --format flag.

@@ -6,8 +6,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/coracle-oci/coracle/imgmgr/copy"
 	"github.com/coracle-oci/coracle/imgmgr/layout"
@@ -51,10 +54,6 @@ func (t *transfer) pull(ctx context.Context, args []string, dryRun bool) error {
 	if from, err = from.AtRegistry(); err != nil {
 		return usage(err)
 	}
-	name, err := storeName(from, args[1:])
-	if err != nil {
-		return err
-	}
 	want, err := t.selection()
 	if err != nil {
 		return err
@@ -74,6 +73,10 @@ func (t *transfer) pull(ctx context.Context, args []string, dryRun bool) error {
 		return err
 	}
 	defer s.Close()
+	name, err := nameFor(ctx, s, from, args[1:])
+	if err != nil {
+		return err
+	}
 	if dryRun {
 		return t.printPull(ctx, s, l, want)
 	}
@@ -94,13 +97,21 @@ func (t *transfer) printPull(ctx context.Context, s copy.Source, l *layout.Layou
 	return nil
 }
 
-// storeName returns the name that an image gets in the store.
-func storeName(from ref.Ref, args []string) (string, error) {
+// nameFor returns the name that an image gets in the store: the one given, the
+// registry's, or what the layout or archive calls it, if that is a reference with
+// a tag ("v1" alone names nothing outside of its layout).
+func nameFor(ctx context.Context, s copy.Source, from ref.Ref, args []string) (string, error) {
 	text := from.StoreName()
 	if len(args) > 0 {
 		text = args[0]
 	} else if text == "" {
-		text = from.Tag
+		root, err := s.Root(ctx)
+		if err != nil {
+			return "", err
+		}
+		if text = root.Annotations[v1.AnnotationRefName]; !strings.ContainsAny(text, ":@") {
+			text = ""
+		}
 	}
 	if text == "" {
 		return "", usage(&fail.Error{Where: from.String(), Err: errNoName, Hint: "give one: imgmgr pull " + from.String() + " NAME"})

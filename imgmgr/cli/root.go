@@ -40,6 +40,7 @@ var verbs = []func(*globals) *cobra.Command{
 	newRemoveCommand,
 	newCollectCommand,
 	newServeCommand,
+	newUnpackCommand,
 }
 
 // Run runs one command line (without the program's name) and returns what

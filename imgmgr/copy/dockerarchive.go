@@ -95,6 +95,9 @@ func (s *fromDockerArchive) load(tag string) error {
 		return err
 	}
 	s.root = descriptor.Of(m.MediaType, s.manifest)
+	if len(s.image.RepoTags) > 0 {
+		s.root.Annotations = map[string]string{v1.AnnotationRefName: s.image.RepoTags[0]}
+	}
 	return nil
 }
 
