@@ -4,8 +4,15 @@
 package command
 
 import (
+	"slices"
 	"strings"
 )
+
+// answers are the flags that every program has.
+var answers = []Flag{
+	{Names: []string{"help", "h"}, Help: "print this, or a command's help"},
+	{Names: []string{"version", "v"}, Help: "print the version"},
+}
 
 // Help returns the program's help: the verbs and the global flags.
 func (p *Program) Help() string {
@@ -22,7 +29,7 @@ func (p *Program) Help() string {
 			b.WriteString("  " + pad(v.Name, width) + "  " + v.Summary + "\n")
 		}
 	}
-	flagTable(&b, "global flags", p.Globals)
+	flagTable(&b, "global flags", append(slices.Clone(p.Globals), answers...))
 	paragraphs(&b, p.Long)
 	b.WriteString("\nsee " + p.Name + " COMMAND --help for one command\n")
 	return b.String()

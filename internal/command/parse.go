@@ -16,8 +16,9 @@ import (
 type parser struct {
 	call  *Call
 	flags []Flag
-	help  bool  // -h was seen; whatever else is wrong does not matter then
-	err   error // the first
+	// -h or -v were seen; whatever else is wrong does not matter then
+	help, version bool
+	err           error // the first
 }
 
 // parse fills c from the arguments. Where the arguments ask for a text, it is in
@@ -28,7 +29,7 @@ func parse(c *Call, args []string) error {
 		args = p.flag(args)
 	}
 	switch {
-	case c.values["version"] != nil && c.Program.Version != nil:
+	case p.version:
 		c.answer = c.Program.Version()
 		return nil
 	case p.help || len(args) == 0 && p.err == nil:
@@ -89,6 +90,10 @@ func (p *parser) flag(args []string) []string {
 		return rest
 	}
 	f := find(p.flags, name)
+	if f == nil && p.call.Verb == nil && (name == "v" || name == "version") {
+		p.version = true
+		return rest
+	}
 	switch {
 	case f == nil:
 		p.unknown(typed, name)

@@ -13,11 +13,11 @@ import (
 // for. Help is made from it, and so are man pages and completions.
 type Program struct {
 	Name    string
-	Summary string // what it is, in one line
-	Long    string // more, for people: paragraphs, examples, exit status
-	Version func() string
-	Globals []Flag // stand before the verb; see also [LogFlags]
-	Verbs   []Verb // in the order in which help lists them
+	Summary string        // what it is, in one line
+	Long    string        // more, for people: paragraphs, examples, exit status
+	Version func() string // the text of --version
+	Globals []Flag        // stand before the verb; see also [LogFlags]
+	Verbs   []Verb        // in the order in which help lists them
 }
 
 // A Verb is one command, such as "create".

@@ -19,8 +19,7 @@ func boat() *Program {
 		Name: "boat", Summary: "crosses rivers", Long: "exit status:\n  0  it floats",
 		Version: func() string { return "boat version 1\n" },
 		Globals: append(LogFlags(), Flag{Names: []string{"root"}, Value: "DIR", Default: "/run/boat", Help: "state directory"},
-			Flag{Names: []string{"rootless"}, Value: "[BOOL]", Help: "without root"},
-			Flag{Names: []string{"version", "v"}, Help: "print the version"}),
+			Flag{Names: []string{"rootless"}, Value: "[BOOL]", Help: "without root"}),
 		Verbs: []Verb{
 			{Name: "create", Args: "ID", Summary: "make one", Long: "example:\n  boat create c1", Min: 1, Max: 1, Flags: []Flag{
 				{Names: []string{"bundle", "b"}, Value: "DIR", Default: ".", Help: "where"},
@@ -196,6 +195,7 @@ global flags:
       --debug              the same as --log-level debug
       --root DIR           state directory (default /run/boat)
       --rootless[=BOOL]    without root
+  -h, --help               print this, or a command's help
   -v, --version            print the version
 
 exit status:
