@@ -201,9 +201,13 @@ func (a *applier) value(path string) (string, error) {
 	return value, err
 }
 
-// enable writes words such as "+memory" together, and one by one if the kernel
-// refuses them together. What it refuses alone matters only if a limit needs
-// it, and then the limit's file is missing.
+// enable writes words such as "+memory" together, and one by one where the
+// kernel does not have one of them. What it refuses matters only if a limit
+// needs it, and then the limit's file is missing.
+//
+// EBUSY is final: there are processes in the cgroup. One by one the kernel would
+// take the controllers that work on threads, and for the sake of them make the
+// cgroup one whose children take no processes: cgroups(7), Thread mode.
 func (a *applier) enable(path, words string) {
 	err := a.write(path, words)
 	if err == nil {
@@ -213,8 +217,12 @@ func (a *applier) enable(path, words string) {
 		a.refused = map[string]error{}
 	}
 	for word := range strings.SplitSeq(words, " ") {
-		if err := a.write(path, word); err != nil {
-			a.refused[path+" "+word] = err
+		reason := err
+		if err == syscall.ENOENT || err == syscall.EINVAL {
+			reason = a.write(path, word)
+		}
+		if reason != nil {
+			a.refused[path+" "+word] = reason
 		}
 	}
 }

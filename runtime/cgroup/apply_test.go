@@ -124,6 +124,7 @@ func TestHints(t *testing.T) {
 		{resources.Write, "/c/cpuset.cpus", syscall.ERANGE, "does not have all"},
 		{resources.Write, "/c/blkio.bfq.weight_device", syscall.ENOENT, "modprobe bfq"},
 		{resources.Write, "/c/io.weight", syscall.ENOENT, "modprobe bfq"},
+		{resources.Write, "/c/io.bfq.weight", syscall.EOPNOTSUPP, "must be BFQ"},
 		{resources.Write, "/c/blkio.throttle.read_bps_device", syscall.ENODEV, "lsblk"},
 		{resources.Write, "/c/io.max", syscall.ENODEV, "lsblk"},
 		{resources.Write, "/c/hugetlb.3MB.max", syscall.ENOENT, "huge pages of this size"},

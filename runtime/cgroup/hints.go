@@ -57,6 +57,7 @@ var hints = []struct {
 	{resources.Write, "cpuset.", syscall.ERANGE, "this machine does not have all of them; see /sys/devices/system/cpu/online and /sys/devices/system/node/online"},
 	{resources.Write, "blkio.bfq.", syscall.ENOENT, "weights need the I/O scheduler BFQ: modprobe bfq, or remove blockIO.weight and weightDevice"},
 	{resources.Write, "io.weight", syscall.ENOENT, "weights need the I/O scheduler BFQ: modprobe bfq, or remove blockIO.weight and weightDevice"},
+	{resources.Write, "io.", syscall.EOPNOTSUPP, "the disk's I/O scheduler must be BFQ; see /sys/block/*/queue/scheduler"},
 	{resources.Write, "blkio.", syscall.ENODEV, "no disk has this number; partitions do not count; see lsblk"},
 	{resources.Write, "io.", syscall.ENODEV, "no disk has this number; partitions do not count; see lsblk"},
 	{resources.Write, "hugetlb.", syscall.ENOENT, "the kernel has no huge pages of this size; see ls /sys/kernel/mm/hugepages"},
