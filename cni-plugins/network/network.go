@@ -67,11 +67,9 @@ func (n Networks) Attach(name string, c Container) (types.Result, error) {
 	defer cancel()
 	result, err := n.cni().AddNetworkList(ctx, list, c.runtime())
 	if err != nil {
-		// What an attachment of the same name made is not ours to remove.
-		if _, err := n.cni().GetNetworkListCachedResult(list, c.runtime()); err == nil && n.cached(name, c) {
-			return nil, explain("attach container "+c.ID+" to network "+name, err)
+		if !n.cached(name, c) { // what an attachment of that name made is not ours to remove
+			n.cni().DelNetworkList(ctx, list, c.runtime())
 		}
-		n.cni().DelNetworkList(ctx, list, c.runtime())
 		return nil, explain("attach container "+c.ID+" to network "+name, err)
 	}
 	return result, nil
