@@ -41,6 +41,8 @@ var verbs = []func(*globals) *cobra.Command{
 	newCollectCommand,
 	newServeCommand,
 	newUnpackCommand,
+	newCommitCommand,
+	newImportCommand,
 }
 
 // Run runs one command line (without the program's name) and returns what

@@ -12,14 +12,14 @@ import (
 )
 
 // Each verifies a layer and calls f for the operation of each entry, which is
-// valid until the next. Nothing is written.
-func Each(b Blob, f func(*entry.Op) error) error {
+// valid until the next; its data may be read. Nothing is written.
+func Each(b Blob, f func(*entry.Op, *entry.Reader) error) error {
 	s := startStream(b)
 	defer s.abandon()
 	return s.finish(eachOp(s, f))
 }
 
-func eachOp(s entry.Source, f func(*entry.Op) error) error {
+func eachOp(s entry.Source, f func(*entry.Op, *entry.Reader) error) error {
 	r := entry.NewReader(s)
 	for {
 		h, err := r.Next()
@@ -31,7 +31,7 @@ func eachOp(s entry.Source, f func(*entry.Op) error) error {
 			op, err = entry.Compile(h)
 		}
 		if err == nil {
-			err = f(&op)
+			err = f(&op, r)
 		}
 		if err != nil {
 			return tarError(s, err)
@@ -42,7 +42,7 @@ func eachOp(s entry.Source, f func(*entry.Op) error) error {
 // Print writes the operations that a layer asks for, one to a line.
 func Print(w io.Writer, b Blob) error {
 	out := bufio.NewWriter(w)
-	if err := Each(b, func(op *entry.Op) error {
+	if err := Each(b, func(op *entry.Op, _ *entry.Reader) error {
 		_, err := out.WriteString(op.String() + "\n")
 		return err
 	}); err != nil {
