@@ -158,11 +158,11 @@ func (b box) run(script string) (string, error) {
 	return string(output), err
 }
 
-// file returns the content of the first file of this name, v1's or v2's.
+// file returns the content of the first of these files that exists, v1's or v2's.
 func (b box) file(names ...string) string {
 	b.t.Helper()
-	for _, dir := range b.Dirs {
-		for _, name := range names {
+	for _, name := range names {
+		for _, dir := range b.Dirs {
 			if data, err := os.ReadFile(dir + "/" + name); err == nil {
 				return strings.TrimSpace(string(data))
 			}
