@@ -160,8 +160,19 @@ func (w *World) sysctl(s plan.Step) error {
 
 // Undo takes back what [World.Run] did, the last step first. It goes on when
 // something cannot be taken back (it may be gone by other hands).
-func (w *World) Undo() {
+func (w *World) Undo() { w.undo(func(plan.Step) bool { return false }) }
+
+// UndoOwn is Undo for a call that will try again: what it shares with others
+// stays, as those may be about to use it, and is remembered.
+func (w *World) UndoOwn() { w.undo(func(s plan.Step) bool { return s.UnlessPorts != "" }) }
+
+func (w *World) undo(keep func(plan.Step) bool) {
+	var kept []plan.Step
 	for _, s := range slices.Backward(w.done) {
+		if keep(s) {
+			kept = append(kept, s)
+			continue
+		}
 		if s.UnlessPorts != "" && w.hasPorts(s.UnlessPorts) {
 			continue
 		}
@@ -173,7 +184,8 @@ func (w *World) Undo() {
 			w.send(s.In, []netlink.Message{m})
 		}
 	}
-	w.done = nil
+	slices.Reverse(kept)
+	w.done = kept
 	if w.host != nil { // links may be made anew
 		w.host.Close()
 		w.host = nil

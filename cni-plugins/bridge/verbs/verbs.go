@@ -119,7 +119,7 @@ func (c *call) attach(addresses *plugin.Result) (*plugin.Result, error) {
 		if round == rounds || !c.overtaken(err) {
 			return nil, explained(err)
 		}
-		c.world.Undo()
+		c.world.UndoOwn()
 	}
 }
 
@@ -137,6 +137,8 @@ func (c *call) overtaken(err error) bool {
 		return shared
 	case syscall.ENODEV:
 		return true
+	case syscall.EINVAL: // the kernel's word for a master that there is not
+		return strings.HasPrefix(refused.Message.Doing, "make veth")
 	}
 	return false
 }
