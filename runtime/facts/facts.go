@@ -16,6 +16,7 @@ type Facts struct {
 	Capabilities uint64          `json:"capabilities"` // permitted set of the runtime, bit n is capability n
 	LastCap      int             `json:"lastCap"`      // highest capability that the kernel knows
 	Namespaces   []string        `json:"namespaces"`   // kinds in /proc/self/ns, by the spec's names
+	RootMounts   int             `json:"rootMounts"`   // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup       Cgroup          `json:"cgroup"`
 	Files        map[string]Kind `json:"files,omitempty"` // what lies at the host paths that the config names
 }

@@ -200,7 +200,10 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, name string, o moun
 	}
 	readonly := o.flat.Set&linux.MOUNT_ATTR_RDONLY != 0
 	tmpfs := o
-	tmpfs.flat.Set &^= linux.MOUNT_ATTR_RDONLY // its directories are to be made first
+	if readonly { // its directories are to be made first
+		tmpfs.flat.Set &^= linux.MOUNT_ATTR_RDONLY
+		tmpfs.flat.Text += ",rw"
+	}
 	tmpfs.data = []string{"mode=755"}
 	fd := c.newFS("tmpfs", name, "tmpfs", tmpfs)
 	c.setRest(fd, name, o)

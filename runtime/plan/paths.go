@@ -46,14 +46,9 @@ func (c *compiler) paths() {
 		c.b.From(index("linux.readonlyPaths", i))
 		c.readonlyPath(inside(p))
 	}
-	if len(c.spec.Linux.MaskedPaths) == 0 {
-		return
-	}
-	c.b.From("linux.maskedPaths")
-	null, empty := c.scratch()
 	for i, p := range c.spec.Linux.MaskedPaths {
 		c.b.From(index("linux.maskedPaths", i))
-		c.maskedPath(inside(p), null, empty)
+		c.maskedPath(inside(p), c.null, c.empty)
 	}
 }
 
@@ -73,45 +68,47 @@ func (c *compiler) readonlyPath(name string) {
 }
 
 // scratch makes a read-only tmpfs with what masks are made of: a null device and
-// an empty directory. It is attached below the host's old root, because only
-// mounts of a namespace can be copied before Linux 6.15, and goes with it.
+// an empty directory. Only mounts of a namespace can be copied (before Linux
+// 6.15), so it is attached on top of the host's root, below the container's, and
+// goes when the host's root is detached.
 //
 // In a user namespace nodes cannot be made; the null device is the host's then,
 // which the parent verifies.
-func (c *compiler) scratch() (null, empty prog.Arg) {
+func (c *compiler) scratch() {
 	b := &c.b
+	b.From("linux.maskedPaths")
 	tmpfs := c.newFS("tmpfs", "masks", "tmpfs", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,noexec"}, data: []string{"mode=755"}})
-	c.attach("attach it where no path leads", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
+	c.attach("attach it below the root to be", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
 	b.Do("make an empty directory", prog.Mkdirat, tmpfs.Arg(), b.String("empty"), prog.Const(0o555, "0555"))
 	if _, _, user := c.namespace(specs.UserNamespace); user {
 		b.Do("make a file for the null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFREG, "S_IFREG"), prog.Int(0))
 		in := c.input("null", HostStep{Do: CloneDevice, Path: "/dev/null", Mode: linux.S_IFCHR, Rdev: makedev(1, 3), Doing: "copy the mount of /dev/null", From: "linux.maskedPaths"})
 		c.attach("mount the host's /dev/null", in.Arg(), tmpfs.Arg(), b.String("null"))
-		null = in.Arg()
+		c.null = in.Arg()
 	} else {
 		b.Do("make a null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFCHR|0o666, "S_IFCHR|0666"), prog.Const(makedev(1, 3), ""))
-		null = b.Get("null", "open it", prog.Openat, tmpfs.Arg(), b.String("null"), flags(linux.O_PATH|linux.O_NOFOLLOW|linux.O_CLOEXEC, "O_PATH|O_NOFOLLOW|O_CLOEXEC")).Arg()
+		c.null = b.Get("null", "open it", prog.Openat, tmpfs.Arg(), b.String("null"), flags(linux.O_PATH|linux.O_NOFOLLOW|linux.O_CLOEXEC, "O_PATH|O_NOFOLLOW|O_CLOEXEC")).Arg()
 	}
-	empty = b.Get("empty", "open the directory", prog.Openat, tmpfs.Arg(), b.String("empty"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Arg()
+	c.empty = b.Get("empty", "open the directory", prog.Openat, tmpfs.Arg(), b.String("empty"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Arg()
 	b.Do("make it read-only", prog.MountSetattr, tmpfs.Arg(), b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
 		c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
-	return null, empty
 }
 
-// maskedPath covers a file with the null device. The kernel refuses to mount
-// that on a directory, which gets the empty directory then.
+// maskedPath covers a file with the null device, and a directory with the empty
+// directory. Which it is, its descriptor tells: "." of a file is ENOTDIR.
 func (c *compiler) maskedPath(name string, null, empty prog.Arg) {
 	b := &c.b
-	absent, directory := b.Label(), b.Label()
+	absent, file := b.Label(), b.Label()
 	there := b.Reg("/" + name)
 	step := c.lookup(name)
 	step.Ret, step.Branch = there, prog.Branch{Result: -int64(linux.ENOENT), To: absent}
-	file := b.Get("mask", "copy the null device", prog.OpenTree, null, b.String(""), flags(copyTree, copyTreeText))
-	c.attach("cover the file /"+name, file.Arg(), there.Arg(), onFD)
-	c.b.Last().Branch = prog.Branch{Result: -int64(linux.ENOTDIR), To: directory}
-	b.Jump(absent)
-	b.Place(directory)
+	b.Do("see whether /"+name+" is a directory", prog.Openat, there.Arg(), b.String("."), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).
+		Branch = prog.Branch{Result: -int64(linux.ENOTDIR), To: file}
 	dir := b.Get("mask", "copy the empty directory", prog.OpenTree, empty, b.String(""), flags(copyTree, copyTreeText))
 	c.attach("cover the directory /"+name, dir.Arg(), there.Arg(), onFD)
+	b.Jump(absent)
+	b.Place(file)
+	device := b.Get("mask", "copy the null device", prog.OpenTree, null, b.String(""), flags(copyTree, copyTreeText))
+	c.attach("cover the file /"+name, device.Arg(), there.Arg(), onFD)
 	b.Place(absent)
 }

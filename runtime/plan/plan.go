@@ -150,6 +150,7 @@ type compiler struct {
 
 	gate, listener prog.Input // the socket to the parent, and the one that start connects to
 	root           prog.Arg   // the root of the container
+	null, empty    prog.Arg   // what masks are copies of
 	dirs           map[string]prog.Reg
 	ptmx, slave    prog.Reg // of the terminal
 	devpts         prog.Reg // the mount of /dev/pts, if the config has one
@@ -219,8 +220,8 @@ func (c *compiler) begin() {
 func (c *compiler) joinCgroups() {
 	b := &c.b
 	b.From("linux.cgroupsPath")
-	for _, file := range c.plan.Cgroup.Join {
-		in := c.input("tasks:"+file, HostStep{Do: OpenTasks, Path: file, Doing: "open " + file, From: "linux.cgroupsPath"})
+	for i, file := range c.plan.Cgroup.Join {
+		in := c.input(index("tasks", i), HostStep{Do: OpenTasks, Path: file, Doing: "open " + file, From: "linux.cgroupsPath"})
 		b.Do("join "+file, prog.Write, in.Arg(), b.String("0"), prog.Int(1))
 	}
 	if adj := c.spec.Process.OOMScoreAdj; adj != nil {

@@ -29,6 +29,9 @@ func (c *compiler) rootfs() {
 	b.From("linux.rootfsPropagation")
 	b.Do("keep mounts from reaching the host", prog.MountSetattr, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"), flags(linux.AT_RECURSIVE, "AT_RECURSIVE"),
 		c.mountAttr(MountAttr{Propagation: linux.MS_SLAVE, Text: "slave"}), prog.Int(attrSize))
+	if len(c.spec.Linux.MaskedPaths) > 0 {
+		c.scratch()
+	}
 	b.From("root.path")
 	c.attach("attach the root file system", in.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
 	c.root = in.Arg()
@@ -94,7 +97,9 @@ func (c *compiler) sharedMounts() {
 //
 // pivot_root(".", ".") stacks the old root on top of the new one, so no put_old
 // directory is needed and a read-only root works: see NOTES in pivot_root(2).
-// The umount must be lazy: we are still standing on what it removes.
+// umount takes the topmost mount of the stack each time, so it is called once for
+// every mount that lies there. It must be lazy: we are still standing on what it
+// removes.
 func (c *compiler) pivot() {
 	b := &c.b
 	b.From("root.path")
@@ -104,7 +109,12 @@ func (c *compiler) pivot() {
 		return
 	}
 	b.Do("change the root", prog.PivotRoot, b.String("."), b.String("."))
-	b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
+	if len(c.spec.Linux.MaskedPaths) > 0 {
+		b.Do("detach what masks are made of", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
+	}
+	for range max(1, c.Facts.RootMounts) {
+		b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
+	}
 	if c.spec.Root.Readonly {
 		b.From("root.readonly")
 		b.Do("make the root read-only", prog.MountSetattr, c.root, b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),

@@ -16,25 +16,43 @@ import (
 // Cgroup asks which cgroup hierarchies are mounted and where in them the
 // runtime itself is: proc_pid_mountinfo(5), cgroups(7).
 func Cgroup() (facts.Cgroup, error) {
+	c, _, err := mounts()
+	return c, err
+}
+
+// mounts also tells how many mounts lie on top of each other at the root: one,
+// but for odd machines.
+func mounts() (facts.Cgroup, int, error) {
 	const mountinfo, own = "/proc/self/mountinfo", "/proc/self/cgroup"
 	mounts, err := sys.ReadInto(make([]byte, 0, 16<<10), mountinfo)
 	if err != nil {
-		return facts.Cgroup{}, &fail.Error{Doing: "read " + mountinfo, Err: err}
+		return facts.Cgroup{}, 0, &fail.Error{Doing: "read " + mountinfo, Err: err}
 	}
 	memberships, err := sys.ReadInto(make([]byte, 0, 2<<10), own)
 	if err != nil {
-		return facts.Cgroup{}, &fail.Error{Doing: "read " + own, Err: err}
+		return facts.Cgroup{}, 0, &fail.Error{Doing: "read " + own, Err: err}
 	}
 	c := parseCgroup(mounts, memberships)
 	if c.V2 != nil {
 		file := c.V2.Mount + "/cgroup.controllers"
 		list, err := sys.ReadInto(make([]byte, 0, 256), file)
 		if err != nil {
-			return facts.Cgroup{}, &fail.Error{Doing: "read " + file, Err: err}
+			return facts.Cgroup{}, 0, &fail.Error{Doing: "read " + file, Err: err}
 		}
 		c.V2.Controllers = strings.Fields(string(list))
 	}
-	return c, nil
+	return c, rootMounts(mounts), nil
+}
+
+// rootMounts counts the lines of mountinfo whose mount point, the fifth field,
+// is the root.
+func rootMounts(mountinfo []byte) (n int) {
+	for line := range bytes.Lines(mountinfo) {
+		if fields := bytes.SplitN(line, []byte(" "), 6); len(fields) == 6 && string(fields[4]) == "/" {
+			n++
+		}
+	}
+	return n
 }
 
 // A membership is one line of /proc/PID/cgroup: "4:memory:/a". It says which

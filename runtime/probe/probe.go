@@ -34,7 +34,7 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.Namespaces, err = namespaces(); err != nil {
 		return f, &fail.Error{Doing: "list the kernel's namespaces", Err: err}
 	}
-	if f.Cgroup, err = Cgroup(); err != nil {
+	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
 		return f, err
 	}
 	f.Files, err = kinds(files)
