@@ -42,3 +42,27 @@ func ProcessStart(pid int) (ticks uint64, zombie bool, err error) {
 	ticks, err = strconv.ParseUint(string(fields[19]), 10, 64)
 	return ticks, fields[0][0] == 'Z' || fields[0][0] == 'X', err
 }
+
+// ReplaceFile puts a file of this content in place below dirFD, whole or not at
+// all: it is written under a temporary name and renamed.
+func ReplaceFile(dirFD int, name string, data []byte) error {
+	temporary := name + ".new"
+	if err := WriteNewFile(dirFD, temporary, data); err != nil {
+		unix.Unlinkat(dirFD, temporary, 0)
+		return err
+	}
+	return unix.Renameat(dirFD, temporary, dirFD, name)
+}
+
+// WriteNewFile writes a file below dirFD, mode 0600, over what was there.
+func WriteNewFile(dirFD int, name string, data []byte) error {
+	fd, err := unix.Openat(dirFD, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = WriteAll(fd, data)
+	if cerr := unix.Close(fd); err == nil {
+		err = cerr
+	}
+	return err
+}

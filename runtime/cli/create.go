@@ -68,7 +68,7 @@ exit status:
 			if err != nil {
 				return err
 			}
-			return s.Start(c.Args[0], c.Warn)
+			return s.Start(c.Args[0])
 		},
 	}
 }

@@ -52,7 +52,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "find " + o.Bundle, Err: err}
 	}
 	path := filepath.Join(bundle, config.Name)
-	raw, err = os.ReadFile(path)
+	raw, err = sys.ReadInto(make([]byte, 0, 16<<10), path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "JSON specification file config.json not found", Err: err,
 			Hint: "make one with: coracle spec --bundle " + o.Bundle}
@@ -73,8 +73,8 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	return raw, p, c, err
 }
 
-// Create makes a container that waits for start. When it fails it leaves
-// nothing behind.
+// Create makes a container that waits for start, and returns it locked. When it
+// fails it leaves nothing behind.
 func (s Store) Create(o Options) (*Container, error) {
 	if err := CheckID(o.ID); err != nil {
 		return nil, err
@@ -99,11 +99,11 @@ func (s Store) Create(o Options) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer state.Close()
 	state.describe(o, c, p)
 	m := &maker{state: state, plan: p, options: o, spec: &c.Spec, gate: -1, pidFD: -1, master: -1}
 	if err = m.make(raw, image); err != nil {
 		m.undo()
+		state.Close()
 		return nil, err
 	}
 	return &Container{State: state, PIDFD: m.pidFD, Master: m.master}, nil
@@ -159,7 +159,7 @@ type maker struct {
 }
 
 func (m *maker) make(raw []byte, image *launch.Image) error {
-	if err := m.state.writeFile(config.Name, raw); err != nil {
+	if err := sys.WriteNewFile(m.state.lock, config.Name, raw); err != nil {
 		return &fail.Error{Where: m.state.ID, Doing: "keep its config", Err: err}
 	}
 	if err := m.state.write(); err != nil {

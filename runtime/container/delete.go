@@ -80,8 +80,16 @@ func (s *State) destroy(warn func(string, ...any)) error {
 	if err := s.end(); err != nil {
 		return err
 	}
-	if err := cgroup.Kill(s.Cgroups, syscall.SIGKILL); err != nil {
-		return &fail.Error{Where: s.ID, Doing: "end its processes", Err: err}
+	return s.clear(warn)
+}
+
+// clear removes what is left of a container whose init has ended. All processes
+// of a PID namespace end with its init; others are killed first.
+func (s *State) clear(warn func(string, ...any)) error {
+	if !s.OwnPIDs || s.Status == Creating {
+		if err := cgroup.Kill(s.Cgroups, syscall.SIGKILL); err != nil {
+			return &fail.Error{Where: s.ID, Doing: "end its processes", Err: err}
+		}
 	}
 	if err := cgroup.Remove(s.Cgroups); err != nil {
 		return err

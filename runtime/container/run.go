@@ -4,6 +4,7 @@
 package container
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,31 +21,29 @@ import (
 func (s Store) Run(o Options, keep bool) (int, error) {
 	signals := make(chan os.Signal, 64)
 	if !o.Detach {
-		// Before there is a process to pass them on to, they are held.
-		signal.Notify(signals)
+		// Each signal takes two switches between threads: that is done beside
+		// the work. Before there is a process to pass them on to they are held.
+		go signal.Notify(signals, passedOn...)
 	}
 	c, err := s.Create(o)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.relock(); err != nil {
-		return 0, err
-	}
-	if err := c.start(o.Warn); err != nil {
+	defer c.Close()
+	if err := c.start(); err != nil {
 		c.abandon(o.Warn)
 		return 0, err
 	}
 	if o.Detach {
-		c.Close()
 		return 0, nil
 	}
-	c.Close() // others may look at it while it runs
+	c.Close() // others may look at it, and delete it, while it runs
 	status, err := c.attend(signals)
 	if err != nil {
 		return 0, err
 	}
 	if !keep {
-		err = s.Delete(o.ID, true, o.Warn)
+		err = c.tidy(o.Warn)
 	}
 	if status.Signaled() {
 		return 128 + int(status.Signal()), err
@@ -52,22 +51,28 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	return status.ExitStatus(), err
 }
 
-// relock takes the lock again that Create has released.
-func (c *Container) relock() error {
-	if err := c.acquire(Exclusive); err != nil {
+// passedOn is the signals that run passes on to the container's init.
+var passedOn = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
+	syscall.SIGALRM, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH}
+
+// tidy removes the container after its end, unless somebody else did.
+func (c *Container) tidy(warn func(string, ...any)) error {
+	switch err := c.acquire(Exclusive); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
 		return notExist(c.ID, err)
 	}
-	return nil
+	return c.clear(warn)
 }
 
 // abandon removes a container that could not be started.
 func (c *Container) abandon(warn func(string, ...any)) {
 	sys.Kill(c.PID, linux.SIGKILL)
 	sys.Reap(c.PID)
-	if err := c.destroy(warn); err != nil {
+	if err := c.clear(warn); err != nil {
 		warn("%s", fail.Reason(err))
 	}
-	c.Close()
 }
 
 // attend passes on signals and the terminal until the init has ended.
@@ -103,18 +108,12 @@ func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
 	return syscall.WaitStatus(status), nil
 }
 
-// pass sends a signal on to the init, but for those that are our own: the end of
-// a child, the Go scheduler's, and the new size of our terminal.
+// pass sends a signal on to the init, but for the new size of our terminal: the
+// container's terminal tells of that itself.
 func (c *Container) pass(number syscall.Signal, terminal *console.Relay) {
-	switch number {
-	case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
-	case syscall.SIGWINCH:
-		if terminal != nil {
-			terminal.Resize()
-			return
-		}
-		sys.PidfdSignal(c.PIDFD, int(number))
-	default:
-		sys.PidfdSignal(c.PIDFD, int(number))
+	if number == syscall.SIGWINCH && terminal != nil {
+		terminal.Resize()
+		return
 	}
+	sys.PidfdSignal(c.PIDFD, int(number))
 }

@@ -18,25 +18,26 @@ import (
 )
 
 // Start lets a created container run its program, and returns when it does.
-func (s Store) Start(id string, warn func(string, ...any)) error {
+func (s Store) Start(id string) error {
 	state, err := s.Open(id, Exclusive)
 	if err != nil {
 		return halfMade(id, err)
 	}
 	defer state.Close()
-	return state.start(warn)
+	switch now := state.Now(); now {
+	case Created:
+		return state.start()
+	case Stopped:
+		return &fail.Error{Where: id, Doing: "cannot start a container that has stopped", Hint: "delete it and create it again"}
+	case Running:
+		return &fail.Error{Where: id, Doing: "cannot start an already running container"}
+	default:
+		return &fail.Error{Where: id, Doing: "cannot start a container that is " + string(now)}
+	}
 }
 
-func (s *State) start(warn func(string, ...any)) error {
-	switch now := s.Now(); now {
-	case Created:
-	case Stopped:
-		return &fail.Error{Where: s.ID, Doing: "cannot start a container that has stopped", Hint: "delete it and create it again"}
-	case Running:
-		return &fail.Error{Where: s.ID, Doing: "cannot start an already running container"}
-	default:
-		return &fail.Error{Where: s.ID, Doing: "cannot start a container that is " + string(now)}
-	}
+// start lets the init of a created container, which is locked, go on.
+func (s *State) start() error {
 	conn, err := sys.SeqPacketConnect(s.lock, startSocket)
 	if err != nil {
 		return &fail.Error{Where: s.ID, Doing: "connect to its init", Err: err}

@@ -140,7 +140,7 @@ func (s Store) Open(id string, mode int) (*State, error) {
 			return nil, notExist(id, err)
 		}
 	}
-	data, err := os.ReadFile(filepath.Join(state.dir, "state.json"))
+	data, err := sys.ReadInto(make([]byte, 0, 8<<10), filepath.Join(state.dir, "state.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(state.dir); err != nil {
 			state.Close()
@@ -204,21 +204,12 @@ func (s *State) Close() {
 func (s *State) write() error {
 	data, err := json.Marshal(s)
 	if err == nil {
-		err = s.writeFile("state.json", data)
+		err = sys.ReplaceFile(s.lock, "state.json", data)
 	}
 	if err != nil {
 		return &fail.Error{Where: s.ID, Doing: "write its state", Err: err}
 	}
 	return nil
-}
-
-func (s *State) writeFile(name string, data []byte) error {
-	temporary := filepath.Join(s.dir, name+".new")
-	if err := os.WriteFile(temporary, data, 0o600); err != nil {
-		os.Remove(temporary)
-		return err
-	}
-	return os.Rename(temporary, filepath.Join(s.dir, name))
 }
 
 // remove deletes the directory: the last thing that delete does.
