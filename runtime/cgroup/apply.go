@@ -13,6 +13,9 @@ package cgroup
 
 import (
 	"errors"
+	"os"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,7 +57,7 @@ type applier struct {
 // do executes one operation.
 func (a *applier) do(o resources.Op) error {
 	err := a.execute(o)
-	if err == nil {
+	if err == nil || err == syscall.EPERM && isDeviceRule(o) && unprivileged() {
 		return nil
 	}
 	if e, ok := errors.AsType[*fail.Error](err); ok {
@@ -62,6 +65,20 @@ func (a *applier) do(o resources.Op) error {
 		return e
 	}
 	return &fail.Error{Where: where(o), Doing: o.String(), Err: err, Hint: a.hint(o, err)}
+}
+
+// isDeviceRule reports whether the operation is about access to devices.
+func isDeviceRule(o resources.Op) bool {
+	return o.Kind == resources.Devices || o.Kind == resources.Write && strings.HasPrefix(path.Base(o.Path), "devices.")
+}
+
+// unprivileged reports whether this process is in a user namespace, or is an
+// ordinary user. The kernel lets neither set rules for devices, and neither can
+// make device nodes: what they can open is up to the nodes that they are shown.
+// Engines send rules all the same.
+func unprivileged() bool {
+	ids, err := sys.ReadInto(make([]byte, 0, 512), "/proc/self/uid_map")
+	return err == nil && (os.Geteuid() != 0 || !slices.Equal(strings.Fields(string(ids)), []string{"0", "0", "4294967295"}))
 }
 
 func where(o resources.Op) string { return "config.json " + o.From }
@@ -117,18 +134,42 @@ func (a *applier) leaf(path string) error {
 	if made || err != nil {
 		return err
 	}
-	pids, err := members(path)
+	return ensureEmpty(path)
+}
+
+// EnsureEmpty returns an error if one of the directories exists and has a
+// process in it, or is frozen.
+//
+// Apply asks the same. Whoever notes directories down as those of a container,
+// so that they are killed and removed with it, asks before: until then they may
+// be those of another one.
+func EnsureEmpty(dirs []string) error {
+	for _, dir := range dirs {
+		err := ensureEmpty(dir)
+		if e, ok := errors.AsType[*fail.Error](err); ok {
+			e.Where = "config.json linux.cgroupsPath"
+			return e
+		}
+		if err != nil && err != syscall.ENOENT {
+			return &fail.Error{Where: "config.json linux.cgroupsPath", Doing: "use the cgroup " + dir, Err: err}
+		}
+	}
+	return nil
+}
+
+func ensureEmpty(dir string) error {
+	pids, err := membersBelow(dir)
 	if err != nil {
 		return err
 	}
 	if len(pids) > 0 {
-		return &fail.Error{Doing: "use the cgroup " + path + ": process " + strconv.Itoa(pids[0]) + " is in it",
-			Hint: "each container needs a cgroup of its own; see cat " + path + "/cgroup.procs"}
+		return &fail.Error{Doing: "use the cgroup " + dir + ": process " + strconv.Itoa(pids[0]) + " is in it",
+			Hint: "each container needs a cgroup of its own; see cat /proc/" + strconv.Itoa(pids[0]) + "/cgroup"}
 	}
-	if frozen, err := isFrozen(path); err != nil {
+	if frozen, err := isFrozen(dir); err != nil {
 		return err
 	} else if frozen {
-		return &fail.Error{Doing: "use the cgroup " + path + ": it is frozen", Hint: "thaw it, or remove it with rmdir " + path}
+		return &fail.Error{Doing: "use the cgroup " + dir + ": it is frozen", Hint: "thaw it, or remove it with rmdir " + dir}
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -236,9 +238,15 @@ func TestRootCgroupInUse(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "config.json linux.cgroupsPath: use the cgroup "+b.Dirs[0]+": process "+strconv.Itoa(c.Process.Pid)+" is in it") {
 		t.Error(err)
 	}
+	if err := cgroup.EnsureEmpty(b.Dirs); err == nil || !strings.Contains(err.Error(), "process "+strconv.Itoa(c.Process.Pid)+" is in it") {
+		t.Error(err)
+	}
 	c.Process.Kill()
 	c.Wait()
 	waitFor(t, "end of the process", func() bool { pids, err := cgroup.Pids(b.Dirs); return err == nil && len(pids) == 0 })
+	if err := cgroup.EnsureEmpty(append([]string{b.Dirs[0] + "/missing"}, b.Dirs...)); err != nil {
+		t.Error(err)
+	}
 	if err := cgroup.Freeze(b.Dirs); err != nil {
 		t.Fatal(err)
 	}
@@ -296,6 +304,50 @@ func TestRootCgroupOccupiedParent(t *testing.T) {
 	if _, err := os.Stat(c.Into); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the directory stayed")
 	}
+}
+
+// TestRootCgroupUnprivileged: an ordinary user gets cgroups in a directory that
+// was delegated to it. The rules for devices, which it may not set, are no error.
+func TestRootCgroupUnprivileged(t *testing.T) {
+	const nobody = 65534
+	b := newBox(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](7)}, Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}}})
+	if err := cgroup.Remove(b.Dirs); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range b.Dirs {
+		parent := filepath.Dir(dir)
+		for _, file := range []string{"", "/cgroup.procs", "/cgroup.subtree_control"} {
+			if err := os.Chown(parent+file, nobody, nobody); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := asUser(nobody, func() error { return cgroup.Apply(b.Make, b.Limit) }); err != nil {
+		t.Fatal(err)
+	}
+	b.expectFile("7", "pids.max")
+	if err := asUser(nobody, func() error { return cgroup.Remove(b.Dirs) }); err != nil {
+		t.Error(err)
+	}
+	outside := compileBox(t, nil)
+	err := asUser(nobody, func() error { return cgroup.Apply(outside.Make, outside.Limit) })
+	if !errors.Is(err, syscall.EACCES) || !strings.Contains(fail.HintOf(err), "delegated") || outside.Limits || !b.Limits {
+		t.Error(err, fail.HintOf(err))
+	}
+}
+
+// asUser calls f in a thread of another user, which ends with it.
+func asUser(uid uintptr, f func() error) error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocks it: the thread is thrown away
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+			result <- errno
+			return
+		}
+		result <- f()
+	}()
+	return <-result
 }
 
 func BenchmarkRootCgroup(b *testing.B) {

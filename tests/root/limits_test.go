@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -241,5 +242,60 @@ func TestRootLimitInMembership(t *testing.T) {
 	}
 	if in != len(l.dirs) {
 		t.Errorf("it is in %d of %d hierarchies: %q", in, len(l.dirs), output)
+	}
+}
+
+// TestRootLimitSharedPath: a second container cannot have the cgroup of the
+// first, and failing to get it does not harm who is there.
+func TestRootLimitSharedPath(t *testing.T) {
+	first := newLimited(t, "echo up; read forever", nil)
+	c := first.coracle("run", "--bundle", first.bundle, first.id)
+	input, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // for when the test ends early
+		_ = first.coracle("delete", "--force", first.id).Run()
+		_ = c.Wait()
+	})
+	if _, err := io.ReadFull(output, make([]byte, len("up\n"))); err != nil {
+		t.Fatal(err)
+	}
+	text, err := first.coracle("run", "--bundle", first.bundle, first.id+"-second").CombinedOutput()
+	if err == nil || !strings.HasPrefix(string(text), "coracle: config.json linux.cgroupsPath: use the cgroup ") {
+		t.Errorf("got %v %s", err, text)
+	}
+	text, err = first.coracle("delete", "--force", first.id+"-second").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v %s", err, text)
+	}
+	input.Close() // ends the first one, if it still lives
+	if err := c.Wait(); err != nil {
+		if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 1 { // of read at its end
+			t.Errorf("the first container: %v", err)
+		}
+	}
+	first.expectGone()
+}
+
+// TestRootLimitPidsSmall: a limit counts the processes of the container, not
+// those that it takes to make one. 0 is a limit as well: no fork at all.
+func TestRootLimitPidsSmall(t *testing.T) {
+	for _, limit := range []int64{0, 1} {
+		output, status := newLimited(t, "echo alone; exec sleep 0", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(limit)}}).run()
+		if output != "alone\n" || status != 0 {
+			t.Errorf("limit %d: status %d, %q", limit, status, output)
+		}
+		output, status = newLimited(t, "sleep 0; echo not reached", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(limit)}}).run()
+		if status == 0 || strings.Contains(output, "not reached") {
+			t.Errorf("limit %d, and a fork: status %d, %q", limit, status, output)
+		}
 	}
 }

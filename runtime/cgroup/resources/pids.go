@@ -28,5 +28,7 @@ func (c *compiler) pids() error {
 		return err
 	}
 	c.write(from, h.dir+"/pids.max", orMax(limit))
+	// The process that clones the init and the init are two.
+	c.out.Limit[len(c.out.Limit)-1].Late = limit == 0 || limit == 1
 	return nil
 }

@@ -53,6 +53,7 @@ type Op struct {
 	Value   string // without a newline at the end
 	Or      *Op    // Write: done instead when Path does not exist
 	Program []byte // Devices: struct bpf_insn, 8 bytes each, little endian
+	Late    bool   // best applied when the container's init exists: making one needs more than the limit
 	From    string // the field that asked for it: "linux.resources.memory.limit"
 }
 
@@ -63,6 +64,7 @@ type Cgroup struct {
 	Limit    []Op     // values, in the order in which the kernel accepts them
 	Join     []string // files to which the process itself writes "0" when it may join
 	Into     string   // directory of the v2 hierarchy, also of a hybrid one, for CLONE_INTO_CGROUP; "" where v2 is not mounted
+	Limits   bool     // a limit was asked for; without one a container can do without cgroups
 	Warnings []string // what was asked for and cannot be, where that leaves less privilege
 }
 
@@ -81,11 +83,15 @@ func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (C
 		return Cgroup{}, err
 	}
 	for _, phase := range []func() error{
-		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified, c.devices,
+		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified,
 	} {
 		if err := phase(); err != nil {
 			return Cgroup{}, err
 		}
+	}
+	c.out.Limits = len(c.out.Limit) > 0
+	if err := c.devices(); err != nil {
+		return Cgroup{}, err
 	}
 	c.directories()
 	return c.out, nil
