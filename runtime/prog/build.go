@@ -6,10 +6,26 @@ package prog
 import "encoding/binary"
 
 // A Builder appends steps to a program. Its zero value is ready for use.
+//
+// A program of a container has some three hundred steps, and compiling it stands
+// between the user and the container: what steps consist of is taken from a few
+// large pieces of memory.
 type Builder struct {
-	p       Program
-	strings map[string]Arg
-	from    string
+	p      Program
+	shared map[string]Arg // items that nobody writes to, by their content
+	from   string
+	args   []Arg  // room for arguments
+	bytes  []byte // room for items
+}
+
+// room returns n elements of a piece, and a new piece when that is used up.
+func room[T any](piece *[]T, n, size int) []T {
+	if len(*piece) < n {
+		*piece = make([]T, max(n, size))
+	}
+	taken := (*piece)[:n:n]
+	*piece = (*piece)[n:]
+	return taken
 }
 
 // From names the config field on whose behalf the next steps are.
@@ -29,7 +45,12 @@ func (b *Builder) Reg(name string) Reg {
 
 // Do appends a step that must succeed and whose result nobody needs.
 func (b *Builder) Do(doing string, call Syscall, args ...Arg) *Step {
-	b.p.Steps = append(b.p.Steps, Step{Call: call, Args: args, Doing: doing, From: b.from})
+	if b.p.Steps == nil {
+		b.p.Steps, b.p.Regs, b.p.Labels, b.p.Data = make([]Step, 0, 384), make([]string, 0, 128), make([]int, 0, 128), make([]Data, 0, 192)
+	}
+	own := room(&b.args, len(args), 512)
+	copy(own, args) // so that the caller's need not be on the heap
+	b.p.Steps = append(b.p.Steps, Step{Call: call, Args: own, Doing: doing, From: b.from})
 	return &b.p.Steps[len(b.p.Steps)-1]
 }
 
@@ -72,16 +93,34 @@ func (b *Builder) Data(d Data) Arg {
 
 // String adds a C string, once for all its users.
 func (b *Builder) String(s string) Arg {
-	if a, ok := b.strings[s]; ok {
+	if a, ok := b.shared[s]; ok {
 		return a
 	}
-	bytes := make([]byte, len(s)+1)
+	bytes := room(&b.bytes, len(s)+1, 4096)
 	copy(bytes, s)
-	a := b.Data(Data{Bytes: bytes})
-	if b.strings == nil {
-		b.strings = make(map[string]Arg, 64)
+	return b.share(s, Data{Bytes: bytes})
+}
+
+// Shared adds bytes that no step and no call writes to, once for all that have
+// the same text, which therefore says all that is in them.
+func (b *Builder) Shared(text string, words ...uint64) Arg {
+	key := "\x00" + text
+	if a, ok := b.shared[key]; ok {
+		return a
 	}
-	b.strings[s] = a
+	bytes := room(&b.bytes, 8*len(words), 4096)
+	for i, w := range words {
+		binary.LittleEndian.PutUint64(bytes[8*i:], w)
+	}
+	return b.share(key, Data{Bytes: bytes, Text: text})
+}
+
+func (b *Builder) share(key string, d Data) Arg {
+	if b.shared == nil {
+		b.shared = make(map[string]Arg, 192)
+	}
+	a := b.Data(d)
+	b.shared[key] = a
 	return a
 }
 
@@ -101,7 +140,7 @@ func (b *Builder) Vector(text string, items []string) Arg {
 
 // Inside is the address offset bytes into an item.
 func (b *Builder) Inside(item Arg, offset int) Arg {
-	item.Offset = offset
+	item.Offset = int32(offset)
 	return item
 }
 

@@ -49,7 +49,7 @@ func (p *Program) checkStep(i int, s Step, set []bool) error {
 	for n, a := range s.Args {
 		switch {
 		case a.Kind == InputFD && a.Value >= uint64(len(p.Inputs)),
-			a.Kind == Address && (a.Value >= uint64(len(p.Data)) || a.Offset < 0 || a.Offset >= max(1, len(p.Data[a.Value].Bytes))),
+			a.Kind == Address && (a.Value >= uint64(len(p.Data)) || a.Offset < 0 || int(a.Offset) >= max(1, len(p.Data[a.Value].Bytes))),
 			a.Kind == Register && (a.Value == 0 || a.Value > uint64(len(p.Regs))):
 			return fmt.Errorf("argument %d is out of range", n)
 		case a.Kind == Register && !set[a.Value]:
@@ -100,7 +100,7 @@ func (p *Program) alwaysSet() [][]bool {
 		}
 	}
 	for i, s := range p.Steps {
-		if in[i] == nil { // no way leads here: anything is set
+		if in[i] == nil { // no way leads here: nothing is set
 			in[i] = make([]bool, len(p.Regs)+1)
 			continue
 		}

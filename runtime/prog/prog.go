@@ -56,8 +56,8 @@ type Input int
 // An Arg is one argument of a system call.
 type Arg struct {
 	Kind   Kind
+	Offset int32  // into the data item
 	Value  uint64 // the constant; the number of the register, input or data item
-	Offset int    // into the data item
 	Text   string // of a constant, for people: "O_PATH|O_CLOEXEC"
 }
 

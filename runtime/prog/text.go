@@ -39,7 +39,7 @@ func (p *Program) argText(a Arg) string {
 	case Address:
 		d := p.Data[a.Value]
 		if a.Offset != 0 {
-			return "&" + d.Text + "[" + strconv.Itoa(a.Offset) + "]"
+			return "&" + d.Text + "[" + strconv.Itoa(int(a.Offset)) + "]"
 		}
 		if d.Text != "" {
 			return d.Text
