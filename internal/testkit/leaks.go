@@ -36,14 +36,15 @@ const settle = 10 * time.Second
 func NoLeaks(t testing.TB, dirs ...string) {
 	t.Helper()
 	bin := BinDir(t)
-	before := takeSnapshot(bin, dirs)
+	known := namespaces()
+	before := takeSnapshot(bin, dirs, known)
 	t.Cleanup(func() {
 		t.Helper()
 		// There is nothing to wait on for "the kernel has tidied up": look again
 		// until it has, or until settle has passed.
 		var leaks []string
 		for until := time.Now().Add(settle); ; time.Sleep(20 * time.Millisecond) {
-			leaks = takeSnapshot(bin, dirs).added(before)
+			leaks = takeSnapshot(bin, dirs, known).added(before)
 			if len(leaks) == 0 {
 				return
 			}
@@ -58,14 +59,16 @@ func NoLeaks(t testing.TB, dirs ...string) {
 // A snapshot is what there is, by kind: each thing as a line for people.
 type snapshot map[string][]string
 
-func takeSnapshot(bin string, dirs []string) snapshot {
+// takeSnapshot looks at everything. Processes in namespaces other than known are
+// taken for a container's.
+func takeSnapshot(bin string, dirs, known []string) snapshot {
 	return snapshot{
 		"mount":    mounts(),
 		"cgroup":   cgroups(),
 		"netns":    netnsNames(),
 		"link":     links(),
 		"nftables": nftRules(),
-		"process":  processes(bin),
+		"process":  processes(bin, known),
 		"fd":       openFDs(),
 		"file":     filesBelow(dirs),
 	}
@@ -149,26 +152,48 @@ func nftRules() []string {
 
 // processes returns those that a program under test is or has started: their
 // executable is a built program or a file without a name (the init of a
-// container before execve), or they live in a mount or network namespace that
-// is not ours. Zombies count: somebody forgot to wait.
-func processes(bin string) []string {
-	ownMount, _ := os.Readlink("/proc/self/ns/mnt")
-	ownNet, _ := os.Readlink("/proc/self/ns/net")
-	paths, _ := filepath.Glob("/proc/[0-9]*")
+// container before execve), or their mount or network namespace is not one of
+// known. Zombies count: somebody forgot to wait.
+func processes(bin string, known []string) []string {
 	var found []string
-	for _, dir := range paths {
-		exe, err := os.Readlink(dir + "/exe")
-		mount, _ := os.Readlink(dir + "/ns/mnt")
-		network, _ := os.Readlink(dir + "/ns/net")
-		ours := strings.HasPrefix(exe, bin+"/") || strings.HasPrefix(exe, "/memfd:") ||
-			mount != "" && (mount != ownMount || network != ownNet)
-		if err == nil && ours {
-			arguments, _ := os.ReadFile(dir + "/cmdline")
-			found = append(found, fmt.Sprintf("%s %s: %s", filepath.Base(dir), exe,
+	for _, p := range allProcesses() {
+		exe, err := os.Readlink(p + "/exe")
+		started := strings.HasPrefix(exe, bin+"/") || strings.HasPrefix(exe, "/memfd:")
+		for _, ns := range namespacesOf(p) {
+			started = started || !slices.Contains(known, ns)
+		}
+		if err == nil && started {
+			arguments, _ := os.ReadFile(p + "/cmdline")
+			found = append(found, fmt.Sprintf("%s %s: %s", filepath.Base(p), exe,
 				bytes.ReplaceAll(arguments, []byte{0}, []byte{' '})))
 		}
 	}
 	return found
+}
+
+// namespaces returns the mount and network namespaces that processes are in.
+func namespaces() []string {
+	var all []string
+	for _, p := range allProcesses() {
+		all = append(all, namespacesOf(p)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func namespacesOf(process string) []string {
+	var all []string
+	for _, kind := range []string{"mnt", "net"} {
+		if ns, err := os.Readlink(process + "/ns/" + kind); err == nil {
+			all = append(all, ns)
+		}
+	}
+	return all
+}
+
+func allProcesses() []string {
+	paths, _ := filepath.Glob("/proc/[0-9]*")
+	return paths
 }
 
 // openFDs returns what the test process has open, by name. Go's own poller and

@@ -128,7 +128,8 @@ func TestSnapshotAdded(t *testing.T) {
 // TestLeaksSeen makes one leak of each kind that needs no privilege.
 func TestLeaksSeen(t *testing.T) {
 	dir := t.TempDir()
-	before := takeSnapshot(dir, []string{dir})
+	known := namespaces()
+	before := takeSnapshot(dir, []string{dir}, known)
 	file, err := os.Create(filepath.Join(dir, "left"))
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +140,7 @@ func TestLeaksSeen(t *testing.T) {
 	if err := sleeper.Start(); err != nil {
 		t.Fatal(err)
 	}
-	leaks := strings.Join(takeSnapshot(dir, []string{dir}).added(before), "\n")
+	leaks := strings.Join(takeSnapshot(dir, []string{dir}, known).added(before), "\n")
 	for _, want := range []string{"fd: " + file.Name(), "file: " + file.Name(), program + ": " + program + " 60"} {
 		if !strings.Contains(leaks, want) {
 			t.Errorf("%q is not noticed in:\n%s", want, leaks)
@@ -151,7 +152,7 @@ func TestLeaksSeen(t *testing.T) {
 	_ = os.Remove(file.Name())
 	_ = os.Remove(program)
 	// Other tests run on the same machine: only what is named after ours counts.
-	leaks = strings.Join(takeSnapshot(dir, []string{dir}).added(before), "\n")
+	leaks = strings.Join(takeSnapshot(dir, []string{dir}, known).added(before), "\n")
 	if strings.Contains(leaks, dir) {
 		t.Errorf("still noticed after it is gone:\n%s", leaks)
 	}
