@@ -133,6 +133,11 @@ func (l *Ledger) Choose(sets []ipam.Set, asked []netip.Addr) ([]ipam.Lease, erro
 // choose picks one free address of each set. An address that is asked for must
 // belong to a set, and each set gives one.
 func (l *Ledger) choose(sets []ipam.Set, asked []netip.Addr) (chosen []ipam.Lease, err error) {
+	for _, a := range asked {
+		if !slices.ContainsFunc(sets, func(s ipam.Set) bool { _, ok := s.Contains(a); return ok }) {
+			return nil, plugin.Invalid("ips", a.String()+" is in no range, or is a gateway")
+		}
+	}
 	asked = slices.Clone(asked)
 	for i, s := range sets {
 		wanted := slices.IndexFunc(asked, func(a netip.Addr) bool { _, ok := s.Contains(a); return ok })
@@ -149,7 +154,7 @@ func (l *Ledger) choose(sets []ipam.Set, asked []netip.Addr) (chosen []ipam.Leas
 		chosen = append(chosen, lease)
 	}
 	if len(asked) > 0 {
-		return nil, plugin.Invalid("ips", asked[0].String()+" is in no range that is left, or is a gateway")
+		return nil, plugin.Invalid("ips", asked[0].String()+" is a second address of one range set")
 	}
 	return chosen, nil
 }
@@ -363,7 +368,7 @@ func (l *Ledger) owner(a netip.Addr) (owner plugin.Attachment, taken bool) {
 	if err != nil {
 		return owner, !errors.Is(err, fs.ErrNotExist)
 	}
-	id, ifname, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	id, ifname, _ := strings.Cut(string(text), "\n")
 	owner = plugin.Attachment{ContainerID: strings.TrimSpace(id), Ifname: strings.TrimSpace(ifname)}
 	return owner, plausible(owner.ContainerID)
 }
