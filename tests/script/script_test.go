@@ -20,19 +20,18 @@ import (
 )
 
 // Test runs the scripts that need nothing.
-func Test(t *testing.T) { run(t, "testdata") }
+func Test(t *testing.T) { run(t, "testdata", nil) }
 
-// TestRoot runs those that get as far as making a container, and fail there or
-// remove it again.
+// TestRoot runs those that make containers, which they have to remove: NoLeaks
+// looks.
 func TestRoot(t *testing.T) {
 	testkit.Need(t, testkit.Root)
-	run(t, "testdata/root")
+	testkit.NoLeaks(t)
+	run(t, "testdata/root", map[string]string{"ROOTFS": testkit.Rootfs(t)})
 }
 
-// run runs the scripts of a directory. What they make with coracle they have to
-// remove: NoLeaks looks.
-func run(t *testing.T, dir string) {
-	testkit.NoLeaks(t)
+// run runs the scripts of a directory with more variables.
+func run(t *testing.T, dir string, more map[string]string) {
 	bin := testkit.Bin(t, "coracle")
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
@@ -41,17 +40,32 @@ func run(t *testing.T, dir string) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", filepath.Dir(bin)+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("STATE", filepath.Join(env.WorkDir, "state"))
+			// Names of cgroups, which all scripts share.
+			env.Setenv("ID", fmt.Sprintf("coracle-test-%d-%s", os.Getpid(), strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")))
 			env.Setenv("LONG", strings.Repeat("x", 5000))
 			env.Setenv("NL", "\n")
+			for name, value := range more {
+				env.Setenv(name, value)
+			}
+			env.Defer(func() { tidy(bin, env.Getenv("STATE")) })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"bundle": bundle,
 			"edit":   edit,
+			"quiet":  quiet,
 			"status": status,
 			"lines":  lines,
 		},
 	})
+}
+
+// tidy removes the containers that a script has left because it failed half-way.
+func tidy(bin, state string) {
+	ids, _ := exec.Command(bin, "--root", state, "list", "--quiet").Output()
+	for _, id := range strings.Fields(string(ids)) {
+		_ = exec.Command(bin, "--root", state, "delete", "--force", id).Run()
+	}
 }
 
 // TestEdit: a broken edit would let "bad input" scripts pass for another reason.
@@ -222,6 +236,26 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, not %d", got, want)
+	}
+}
+
+// quiet gives the command files for its output: the container that it leaves behind
+// keeps them, and exec would wait for the end of a pipe until the container ends.
+func quiet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: quiet COMMAND...")
+	}
+	output, err := os.CreateTemp(ts.Getenv("WORK"), "output")
+	ts.Check(err)
+	defer output.Close()
+	bin, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), ":")[0], args[0]))
+	ts.Check(err)
+	cmd := exec.Command(bin, args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), output, output
+	err = cmd.Run()
+	text, _ := os.ReadFile(output.Name())
+	if err != nil || len(text) > 0 {
+		ts.Fatalf("%v\n%s", err, text)
 	}
 }
 
