@@ -154,28 +154,37 @@ func Close(fd int) {
 
 // Wait polls the descriptors until one is readable (or its other side has gone)
 // and returns its index; -1 after the time-out. milliseconds < 0 waits for ever.
+//
+// What coracle waits for mostly comes within a few milliseconds. For so long it
+// waits without telling Go's scheduler, which else would start a thread to take
+// over what this one might have to do: there is nothing.
 func Wait(milliseconds int, fds ...int) (int, error) {
+	const short = 20
 	poll := make([]unix.PollFd, len(fds))
 	for i, fd := range fds {
 		poll[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	}
-	for {
-		n, err := unix.Poll(poll, milliseconds)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return -1, err
-		}
-		if n == 0 {
-			return -1, nil
-		}
-		for i := range poll {
-			if poll[i].Revents != 0 {
-				return i, nil
-			}
+	n, err := 0, error(nil)
+	if milliseconds < 0 || milliseconds > short {
+		n, err = pollRaw(poll, short)
+		if milliseconds > 0 {
+			milliseconds -= short
 		}
 	}
+	for err == unix.EINTR || n == 0 && err == nil {
+		if n, err = unix.Poll(poll, milliseconds); n == 0 && err == nil {
+			return -1, nil
+		}
+	}
+	if err != nil {
+		return -1, err
+	}
+	for i := range poll {
+		if poll[i].Revents != 0 {
+			return i, nil
+		}
+	}
+	return -1, nil
 }
 
 // Monotonic returns the milliseconds of the monotonic clock.

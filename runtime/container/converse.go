@@ -111,10 +111,13 @@ func (m *maker) act(h *plan.HostStep) error {
 // created is the last gate: the limits, the program, the state; and the answer
 // that lets the init go its own way.
 func (m *maker) created() error {
+	if err := cgroup.Apply(m.cgroupOps(plan.AtCreated)); err != nil {
+		return err
+	}
 	var program string
 	for i := range m.plan.Host {
 		h := &m.plan.Host[i]
-		if h.At != plan.AtCreated {
+		if h.At != plan.AtCreated || h.Do == plan.CgroupOp {
 			continue
 		}
 		var err error

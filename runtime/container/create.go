@@ -15,6 +15,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/console"
 	"github.com/coracle-oci/coracle/runtime/facts"
@@ -159,6 +160,11 @@ type maker struct {
 }
 
 func (m *maker) make(raw []byte, image *launch.Image) error {
+	// A cgroup that somebody is in must not get into the journal: delete ends
+	// whatever is in the cgroups that are named there.
+	if err := cgroup.EnsureEmpty(m.state.Cgroups); err != nil {
+		return err
+	}
 	if err := sys.WriteNewFile(m.state.lock, config.Name, raw); err != nil {
 		return &fail.Error{Where: m.state.ID, Doing: "keep its config", Err: err}
 	}
@@ -178,10 +184,10 @@ func (m *maker) before(image *launch.Image) error {
 	for i := range m.inputs {
 		m.inputs[i] = -1
 	}
-	m.applied = true
-	if err := cgroup.Apply(m.plan.Cgroup.Make, m.plan.Cgroup.Limit); err != nil {
+	if err := cgroup.Apply(m.cgroupOps(plan.AtSpawn)); err != nil {
 		return err
 	}
+	m.applied = true
 	for i := range m.plan.Host {
 		h := &m.plan.Host[i]
 		if h.At != plan.AtSpawn || h.Do == plan.CgroupOp {
@@ -198,6 +204,17 @@ func (m *maker) before(image *launch.Image) error {
 		}
 	}
 	return nil
+}
+
+// cgroupOps is the operations on cgroups of one gate.
+func (m *maker) cgroupOps(at prog.Mark) []resources.Op {
+	ops := make([]resources.Op, 0, len(m.plan.Cgroup.Make)+len(m.plan.Cgroup.Limit))
+	for i := range m.plan.Host {
+		if h := &m.plan.Host[i]; h.Do == plan.CgroupOp && h.At == at {
+			ops = append(ops, *h.Op)
+		}
+	}
+	return ops
 }
 
 // hostError says which field a host step was for.

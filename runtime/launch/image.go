@@ -118,7 +118,7 @@ func (a *assembler) step(out []byte, s *prog.Step) error {
 		case prog.InputFD:
 			value += uint64(a.p.FirstFD)
 		case prog.Address:
-			value = uint64(a.data[arg.Value] + arg.Offset)
+			value = uint64(a.data[arg.Value] + int(arg.Offset))
 		}
 		le.PutUint64(out[8+8*i:], value)
 	}

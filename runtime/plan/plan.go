@@ -198,7 +198,11 @@ func (c *compiler) input(name string, s HostStep) prog.Input {
 func (c *compiler) begin() {
 	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
 		for i := range list {
-			c.host(HostStep{Do: CgroupOp, Op: &list[i], Doing: list[i].String(), From: list[i].From})
+			at := AtSpawn
+			if list[i].Late { // it would stop the launch program from becoming the init
+				at = AtCreated
+			}
+			c.host(HostStep{At: at, Do: CgroupOp, Op: &list[i], Doing: list[i].String(), From: list[i].From})
 		}
 	}
 	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})

@@ -125,7 +125,7 @@ func (c *compiler) pivot() {
 const attrSize = 32 // MOUNT_ATTR_SIZE_VER0
 
 func (c *compiler) mountAttr(a MountAttr) prog.Arg {
-	return c.b.Struct("{"+a.Text+"}", prog.Words(a.Set, a.Clear, a.Propagation, 0))
+	return c.b.Shared("{"+a.Text+"}", a.Set, a.Clear, a.Propagation, 0)
 }
 
 // attach puts a detached mount onto a directory's or file's descriptor, or onto
@@ -144,7 +144,7 @@ var onFD = prog.Int(0)
 // inRoot is struct open_how for a path in the container: absolute links and ".."
 // stay below the root, magic links are refused.
 func (c *compiler) openHow(open int, text string, resolve uint64) prog.Arg {
-	return c.b.Struct("{"+text+"}", prog.Words(uint64(open|linux.O_CLOEXEC), 0, resolve))
+	return c.b.Shared("{"+text+"}", uint64(open|linux.O_CLOEXEC), 0, resolve)
 }
 
 const (
@@ -198,7 +198,7 @@ func (c *compiler) file(name string) prog.Arg {
 	step.Ret, step.Branch = fd, prog.Branch{Result: -int64(linux.ENOENT), To: dangling}
 	b.Jump(found)
 	b.Place(dangling)
-	how := b.Struct("{O_CREAT, 0644, IN_ROOT|NO_MAGICLINKS}", prog.Words(linux.O_CREAT|linux.O_CLOEXEC, 0o644, inRoot))
+	how := b.Shared("{O_CREAT, 0644, IN_ROOT|NO_MAGICLINKS}", linux.O_CREAT|linux.O_CLOEXEC, 0o644, inRoot)
 	b.Do("make what /"+name+" points to", prog.Openat2, c.root, b.String(name), how, prog.Int(howSize)).Ret = fd
 	b.Place(found)
 	return fd.Arg()

@@ -47,8 +47,17 @@ func mounts() (facts.Cgroup, int, error) {
 // rootMounts counts the lines of mountinfo whose mount point, the fifth field,
 // is the root.
 func rootMounts(mountinfo []byte) (n int) {
-	for line := range bytes.Lines(mountinfo) {
-		if fields := bytes.SplitN(line, []byte(" "), 6); len(fields) == 6 && string(fields[4]) == "/" {
+	for rest := mountinfo; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 {
+			end = len(rest) - 1
+		}
+		line := rest[:end+1]
+		rest = rest[end+1:]
+		for range 4 {
+			line = line[bytes.IndexByte(line, ' ')+1:]
+		}
+		if bytes.HasPrefix(line, []byte("/ ")) {
 			n++
 		}
 	}

@@ -46,7 +46,7 @@ func (b *Builder) Reg(name string) Reg {
 // Do appends a step that must succeed and whose result nobody needs.
 func (b *Builder) Do(doing string, call Syscall, args ...Arg) *Step {
 	if b.p.Steps == nil {
-		b.p.Steps, b.p.Regs, b.p.Labels, b.p.Data = make([]Step, 0, 384), make([]string, 0, 128), make([]int, 0, 128), make([]Data, 0, 192)
+		b.p.Steps = make([]Step, 0, 384)
 	}
 	own := room(&b.args, len(args), 512)
 	copy(own, args) // so that the caller's need not be on the heap
