@@ -46,7 +46,7 @@ func TestFeatures(t *testing.T) {
 
 // TestFeaturesAreTrue: what config refuses may not be promised, and the reverse.
 func TestFeaturesAreTrue(t *testing.T) {
-	for _, option := range []string{"idmap", "ridmap"} {
+	for _, option := range []string{"idmap", "ridmap", "tmpcopyup"} {
 		if config.KnownMountOption(option) {
 			t.Errorf("%s is promised", option)
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 // MountOptions returns the mount options that coracle knows by name, sorted. It
-// is the list of config.md, "Linux mount options", less idmap and ridmap, which
-// are refused. All other options are the file system's own.
+// is the list of config.md, "Linux mount options", less idmap, ridmap and
+// tmpcopyup, which are refused. All other options are the file system's own.
 func MountOptions() []string { return slices.Clone(mountOptions) }
 
 // KnownMountOption tells whether option is in [MountOptions].
@@ -36,7 +36,7 @@ var mountOptions = []string{
 	"rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate",
 	"rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid",
 	"rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime",
-	"suid", "symfollow", "sync", "tmpcopyup", "unbindable",
+	"suid", "symfollow", "sync", "unbindable",
 }
 
 // Namespaces returns the namespace types of config-linux.md, sorted.

@@ -40,6 +40,8 @@ func (v *validator) mountOption(option string, bind bool, where at) {
 	switch {
 	case option == "idmap" || option == "ridmap":
 		v.unsupported(true, where, "remove "+option+": owners then are shown as they are on the host")
+	case option == "tmpcopyup":
+		v.unsupported(true, where, "remove it: the mount then is empty at first")
 	case option == "":
 		v.refuse(where, "is empty")
 	case bind && !KnownMountOption(option):

@@ -256,6 +256,9 @@ func TestUnsupportedIsRefused(t *testing.T) {
 		{"mounts[0].options[1]", func(c *Config) {
 			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/b", Options: []string{"bind", "ridmap"}}}
 		}},
+		{"mounts[0].options[0]", func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", Options: []string{"tmpcopyup"}}}
+		}},
 		{"mounts[0].uidMappings", func(c *Config) {
 			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", UIDMappings: []specs.LinuxIDMapping{{Size: 1}}}}
 		}},
