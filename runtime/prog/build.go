@@ -3,7 +3,10 @@
 
 package prog
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // A Builder appends steps to a program. Its zero value is ready for use.
 //
