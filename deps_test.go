@@ -72,7 +72,7 @@ cni-plugins/loopback             : …/internal/fail …/internal/netlink …/cn
 cni-plugins/bridge/verbs         : …/internal/fail …/internal/netlink …/internal/netlink/conn …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq …/cni-plugins/bridge …/cni-plugins/apply …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/ipam/delegate
 cni-plugins/run                  : …/internal/fail …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns
 cni-plugins/cmd/cni              : …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/run …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/loopback …/cni-plugins/bridge/verbs
-cni-plugins/network              : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/netns github.com/containernetworking/cni github.com/opencontainers/runtime-spec
+cni-plugins/network              : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/netns …/cni-plugins/masq github.com/containernetworking/cni github.com/opencontainers/runtime-spec
 cni-plugins/cmd/cninet           : …/internal/command …/internal/fail …/cni-plugins/network github.com/spf13/cobra
 tests/network                    : *
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"github.com/coracle-oci/coracle/cni-plugins/masq"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/netlink"
 	"github.com/coracle-oci/coracle/internal/netlink/conn"
@@ -139,6 +140,9 @@ func forget(name string, p *libcni.PluginConfig) error {
 	if err := removeBridge(conf.Bridge); err != nil {
 		return err
 	}
+	if err := removeTable(); err != nil {
+		return err
+	}
 	if conf.IPAM.Type != "host-local" {
 		return nil
 	}
@@ -166,6 +170,39 @@ func removeBridge(name string) error {
 		return err
 	}
 	return c.Exec(netlink.DelLink(name))
+}
+
+// removeTable removes the plugins' nf_tables table if it has no element. An ADD
+// that comes in between changes the generation, and the table stays.
+func removeTable() error {
+	c, err := conn.Dial(linux.NETLINK_NETFILTER)
+	if err != nil {
+		return nil // no nf_tables: no table
+	}
+	defer c.Close()
+	generation, err := c.Generation()
+	if err != nil {
+		return nil
+	}
+	for _, set := range masq.Sets() {
+		replies, err := c.Ask(set.List())
+		if errors.Is(err, syscall.ENOENT) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, r := range replies {
+			if len(netlink.ParseElements(r.Body)) > 0 {
+				return nil
+			}
+		}
+	}
+	err = c.CommitAt(generation, masq.Table.Delete())
+	if errors.Is(err, syscall.ERESTART) || errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return err
 }
 
 // writeNew makes a file that appears complete, and does not replace another.

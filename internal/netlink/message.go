@@ -91,6 +91,7 @@ var nftTypes = map[uint16]string{
 	linux.NFT_MSG_NEWTABLE: "NFT_MSG_NEWTABLE", linux.NFT_MSG_DELTABLE: "NFT_MSG_DELTABLE", linux.NFT_MSG_NEWCHAIN: "NFT_MSG_NEWCHAIN",
 	linux.NFT_MSG_NEWRULE: "NFT_MSG_NEWRULE", linux.NFT_MSG_NEWSET: "NFT_MSG_NEWSET", linux.NFT_MSG_NEWSETELEM: "NFT_MSG_NEWSETELEM",
 	linux.NFT_MSG_GETSETELEM: "NFT_MSG_GETSETELEM", linux.NFT_MSG_DELSETELEM: "NFT_MSG_DELSETELEM",
+	linux.NFT_MSG_GETGEN: "NFT_MSG_GETGEN",
 }
 
 // flagNames gives the flags that matter to a reader; those of requests to make

@@ -38,7 +38,7 @@ func all() []Message {
 		NewRoute("eth0", Route{Dst: netip.MustParsePrefix("fd01::/64"), GW: netip.MustParseAddr("fd00::1"), MTU: 1300, AdvMSS: 1200, Priority: 5, Table: &seven}),
 		NewRoute("eth0", Route{Dst: netip.MustParsePrefix("192.0.2.0/24"), Scope: &host}),
 		GetRoutes("eth0", netip.MustParseAddr("10.0.0.0")),
-		Begin(), End(), Table("t").New("for people"), Table("t").Delete(),
+		Begin(), End(), BeginAt(7), GetGeneration(), Table("t").New("for people"), Table("t").Delete(),
 		Table("t").NewChain("c", Hook{"nat", linux.NF_INET_POST_ROUTING, linux.NF_IP_PRI_NAT_SRC}),
 		set.New(), set.Add(element, "x"), set.Remove(element, "x"), set.List(),
 		Table("t").NewRule("c", "all expressions", LoadNfproto(Reg0), Equal(Reg0, []byte{2}), LoadNetwork(Reg0, 12, 4), Mask(Reg0, []byte{240, 0, 0, 0}),
@@ -92,7 +92,7 @@ func TestWellFormed(t *testing.T) {
 			t.Errorf("%s: read back as %+v", m, r)
 		}
 		header := map[string]int{"RTM_NEWADDR": addrHeaderLen, "RTM_DELADDR": addrHeaderLen, "RTM_GETADDR": addrHeaderLen, "RTM_NEWROUTE": routeHeaderLen, "RTM_GETROUTE": routeHeaderLen}[TypeName(m.Type)]
-		if header == 0 && strings.HasSuffix(TypeName(m.Type), "LINK") && len(m.Body) > nftHeaderLen { // NFNL_MSG_BATCH_BEGIN has RTM_NEWLINK's number
+		if header == 0 && strings.HasSuffix(TypeName(m.Type), "LINK") && !strings.HasPrefix(m.Doing, "begin") && m.Doing != "commit" { // NFNL_MSG_BATCH_BEGIN has RTM_NEWLINK's number
 			header = linkHeaderLen
 		} else if header == 0 {
 			header = nftHeaderLen

@@ -18,6 +18,33 @@ func Begin() Message { return batch(linux.NFNL_MSG_BATCH_BEGIN, "begin") }
 // End commits the transaction.
 func End() Message { return batch(linux.NFNL_MSG_BATCH_END, "commit") }
 
+// BeginAt is Begin for a transaction that is refused (ERESTART) if anybody has
+// changed any table since generation.
+func BeginAt(generation uint32) Message {
+	w := nftHeader(linux.AF_UNSPEC)
+	binary.BigEndian.PutUint16(w.b[2:], linux.NFNL_SUBSYS_NFTABLES)
+	w.be32(linux.NFNL_BATCH_GENID, generation)
+	return w.message(linux.NFNL_MSG_BATCH_BEGIN, 0, "begin if nothing has changed")
+}
+
+// GetGeneration asks for the generation of all tables.
+func GetGeneration() Message {
+	return nftHeader(linux.AF_UNSPEC).nft(linux.NFT_MSG_GETGEN, 0, "get the generation of the tables")
+}
+
+// ParseGeneration reads the answer.
+func ParseGeneration(body []byte) (uint32, bool) {
+	if len(body) < nftHeaderLen {
+		return 0, false
+	}
+	for kind, payload := range Attributes(body[nftHeaderLen:]) {
+		if kind == linux.NFTA_GEN_ID && len(payload) == 4 {
+			return binary.BigEndian.Uint32(payload), true
+		}
+	}
+	return 0, false
+}
+
 // New makes the table; it must not exist. The comment is for people.
 func (t Table) New(comment string) Message {
 	w := nftHeader(linux.NFPROTO_INET)

@@ -21,9 +21,9 @@ import (
 // The elements go first and the link second: the kernel then waits once for
 // both. The address is freed last, when nobody uses it any more.
 func Del(r *plugin.Request, ns *netns.Namespace) error {
-	c, err := begin(r, ns)
-	if err != nil {
-		return err
+	c, ipam := begin(r, ns)
+	if c == nil {
+		return ipam
 	}
 	defer c.world.Close()
 	own := r.Tag()
@@ -33,10 +33,10 @@ func Del(r *plugin.Request, ns *netns.Namespace) error {
 	if err := c.removePair(); err != nil {
 		return err
 	}
-	if c.ipam != nil {
-		return c.ipam.Del()
+	if ipam == nil && c.ipam != nil {
+		ipam = c.ipam.Del()
 	}
-	return nil
+	return ipam // a plugin that is not there any more is told of last
 }
 
 // removePair removes the host's end, which takes the container's with it. The

@@ -87,7 +87,28 @@ func (c *Conn) Commit(messages ...netlink.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
-	all := append(append([]netlink.Message{netlink.Begin()}, messages...), netlink.End())
+	return c.transaction(netlink.Begin(), messages)
+}
+
+// CommitAt is Commit if no table has changed since generation, ERESTART else.
+func (c *Conn) CommitAt(generation uint32, messages ...netlink.Message) error {
+	return c.transaction(netlink.BeginAt(generation), messages)
+}
+
+// Generation returns the number of the tables' state, which each change of any
+// of them raises.
+func (c *Conn) Generation() (uint32, error) {
+	replies, err := c.Ask(netlink.GetGeneration())
+	for _, r := range replies {
+		if generation, ok := netlink.ParseGeneration(r.Body); ok {
+			return generation, nil
+		}
+	}
+	return 0, err
+}
+
+func (c *Conn) transaction(begin netlink.Message, messages []netlink.Message) error {
+	all := append(append([]netlink.Message{begin}, messages...), netlink.End())
 	first := c.number + 1
 	var datagram []byte
 	for i, m := range all {

@@ -107,6 +107,9 @@ const (
 	NFNL_SUBSYS_NFTABLES        = unix.NFNL_SUBSYS_NFTABLES
 	NFNL_MSG_BATCH_BEGIN        = unix.NFNL_MSG_BATCH_BEGIN
 	NFNL_MSG_BATCH_END          = unix.NFNL_MSG_BATCH_END
+	NFNL_BATCH_GENID            = unix.NFNL_BATCH_GENID
+	NFT_MSG_GETGEN              = unix.NFT_MSG_GETGEN
+	NFTA_GEN_ID                 = unix.NFTA_GEN_ID
 	NFNETLINK_V0                = unix.NFNETLINK_V0
 	NFPROTO_INET                = unix.NFPROTO_INET
 	NFPROTO_IPV4                = unix.NFPROTO_IPV4
