@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/coracle-oci/coracle/cni-plugins/netns"
@@ -273,4 +274,20 @@ func (w *world) ping(from, to string, size ...string) error {
 		return fmt.Errorf("%s cannot reach %s: %w\n%s", from, to, err, out)
 	}
 	return nil
+}
+
+// pause starts a process in a network namespace of its own, as a container's
+// init is one when hooks run.
+func (w *world) pause() *exec.Cmd {
+	w.t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd
 }
