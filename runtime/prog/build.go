@@ -3,10 +3,7 @@
 
 package prog
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // A Builder appends steps to a program. Its zero value is ready for use.
 //

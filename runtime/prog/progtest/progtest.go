@@ -32,7 +32,7 @@ func Random(r *rand.Rand) *prog.Program {
 	for _, l := range g.open {
 		g.b.Place(l)
 	}
-	g.b.Do("exit", prog.Exit, prog.Int(r.IntN(256)))
+	g.b.Do("exit", prog.Exit, prog.Int(100+r.IntN(156)))
 	return g.b.Program(3+r.IntN(5), g.inputs[r.IntN(len(g.inputs))])
 }
 
