@@ -96,7 +96,7 @@ func (s Store) Create(o Options) (*Container, error) {
 			o.Warn("%s", w)
 		}
 	}
-	state, err := s.make(o.ID)
+	state, err := s.make(o.ID, o.Warn)
 	if err != nil {
 		return nil, err
 	}

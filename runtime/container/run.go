@@ -19,12 +19,6 @@ import (
 // end, deletes the container unless keep says otherwise, and returns the exit
 // status: 128 + N after signal N.
 func (s Store) Run(o Options, keep bool) (int, error) {
-	signals := make(chan os.Signal, 64)
-	if !o.Detach {
-		// Each signal takes two switches between threads: that is done beside
-		// the work. Before there is a process to pass them on to they are held.
-		go signal.Notify(signals, passedOn...)
-	}
 	c, err := s.Create(o)
 	if err != nil {
 		return 0, err
@@ -38,7 +32,7 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 		return 0, nil
 	}
 	c.Close() // others may look at it, and delete it, while it runs
-	status, err := c.attend(signals)
+	status, err := c.attend()
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +70,13 @@ func (c *Container) abandon(warn func(string, ...any)) {
 }
 
 // attend passes on signals and the terminal until the init has ended.
-func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
+//
+// To set up signals costs Go a dozen switches between threads, so that is done
+// while the container runs already. A signal that came before has ended coracle,
+// and with it the container: see Store.make for what is left then.
+func (c *Container) attend() (syscall.WaitStatus, error) {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, passedOn...)
 	var terminal *console.Relay
 	if c.Master >= 0 {
 		var err error

@@ -29,6 +29,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/launch"
 )
 
@@ -99,14 +100,18 @@ func CheckID(id string) error {
 	return nil
 }
 
-// make creates the container's directory, locked. The id must be new.
-func (s Store) make(id string) (*State, error) {
+// make creates the container's directory, locked. The id must be new, or that of
+// a container whose create was killed: what is left of that is removed first.
+func (s Store) make(id string, warn func(string, ...any)) (*State, error) {
 	if err := os.MkdirAll(s.Root, 0o700); err != nil {
 		return nil, &fail.Error{Where: "--root", Doing: "make the directory of states", Err: err}
 	}
 	dir := filepath.Join(s.Root, id)
 	for {
 		if err := os.Mkdir(dir, 0o700); errors.Is(err, os.ErrExist) {
+			if s.removeHalfMade(id, warn) {
+				continue
+			}
 			return nil, &fail.Error{Where: id, Doing: "container with given ID already exists", Hint: "choose another id, or delete it with: coracle delete --force " + id}
 		} else if err != nil {
 			return nil, &fail.Error{Where: "--root", Doing: "make the state of " + id, Err: err}
@@ -119,6 +124,23 @@ func (s Store) make(id string) (*State, error) {
 			return state, nil
 		} // somebody removed it before we had the lock: again
 	}
+}
+
+// removeHalfMade removes a container that nobody makes any more: its journal says
+// that it is being made, but the lock is free.
+func (s Store) removeHalfMade(id string, warn func(string, ...any)) bool {
+	state, err := s.Open(id, Exclusive|syscall.LOCK_NB)
+	if state == nil {
+		return false
+	}
+	defer state.Close()
+	switch {
+	case errors.Is(err, ErrHalfMade):
+		return state.remove() == nil
+	case err == nil && state.Status == Creating:
+		return state.destroy(warn) == nil
+	}
+	return false
 }
 
 // Lock modes of Open.
@@ -140,7 +162,7 @@ func (s Store) Open(id string, mode int) (*State, error) {
 			return nil, notExist(id, err)
 		}
 	}
-	data, err := sys.ReadInto(make([]byte, 0, 8<<10), filepath.Join(state.dir, "state.json"))
+	data, err := sys.ReadInto(make([]byte, 0, 8<<10), filepath.Join(state.dir, stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(state.dir); err != nil {
 			state.Close()
@@ -202,9 +224,9 @@ func (s *State) Close() {
 
 // write puts state.json in place, whole or not at all.
 func (s *State) write() error {
-	data, err := json.Marshal(s)
+	data, err := s.encode()
 	if err == nil {
-		err = sys.ReplaceFile(s.lock, "state.json", data)
+		err = sys.ReplaceFile(s.lock, stateFile, data)
 	}
 	if err != nil {
 		return &fail.Error{Where: s.ID, Doing: "write its state", Err: err}
@@ -214,7 +236,16 @@ func (s *State) write() error {
 
 // remove deletes the directory: the last thing that delete does.
 func (s *State) remove() error {
-	if err := os.RemoveAll(s.dir); err != nil {
+	for _, name := range []string{startSocket, config.Name, stateFile} {
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			break // RemoveAll says why
+		}
+	}
+	err := os.Remove(s.dir)
+	if err != nil {
+		err = os.RemoveAll(s.dir)
+	}
+	if err != nil {
 		return &fail.Error{Where: s.ID, Doing: "remove its state", Err: err}
 	}
 	return nil
@@ -271,7 +302,10 @@ func (s *State) waits() bool {
 	return err == nil && strings.HasPrefix(exe, "/memfd:"+launch.Name)
 }
 
-const startSocket = "start"
+const (
+	startSocket = "start"
+	stateFile   = "state.json"
+)
 
 // OCI is the state as hooks get it and "state" prints it.
 func (s *State) OCI(status Status, pid int) specs.State {
