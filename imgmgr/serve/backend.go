@@ -14,6 +14,7 @@
 package serve
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -133,7 +134,20 @@ func (b *backend) GetBlob(ctx context.Context, repository string, d digest.Diges
 	if err != nil {
 		return nil, err
 	}
-	return content{r, r, desc}, nil
+	return content{heldBack{bufio.NewReaderSize(r, 64<<10)}, r, desc}, nil
+}
+
+// A heldBack reader gives its last byte only after what it reads from has ended
+// well: without it the client knows that the blob is not whole.
+type heldBack struct{ from *bufio.Reader }
+
+func (h heldBack) Read(p []byte) (int, error) {
+	if _, err := h.from.Peek(2); errors.Is(err, io.EOF) {
+		return h.from.Read(p) // the last byte, verified, or nothing
+	} else if err != nil {
+		return 0, err
+	}
+	return h.from.Read(p[:min(len(p), h.from.Buffered()-1)])
 }
 
 // GetBlobRange opens bytes [from, to) of a blob; to is -1 for its end.

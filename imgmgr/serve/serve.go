@@ -4,14 +4,19 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"mime"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"cuelabs.dev/go/oci/ociregistry"
 	"cuelabs.dev/go/oci/ociregistry/ociserver"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/coracle-oci/coracle/imgmgr/descriptor"
 	"github.com/coracle-oci/coracle/imgmgr/layout"
@@ -32,18 +37,32 @@ func Handler(l *layout.Layout, o Options) (http.Handler, func()) {
 		DisableReferrersAPI: true,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPut { // no manifest is larger, and blobs are not held in memory
-			limitManifest(r)
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+			if err := checkManifest(r); err != nil {
+				ociregistry.WriteError(w, err)
+				return
+			}
 		}
 		protocol.ServeHTTP(w, r)
 	}), b.close
 }
 
-// limitManifest bounds what the library reads into memory.
-func limitManifest(r *http.Request) {
-	if strings.Contains(r.URL.Path, "/manifests/") {
-		r.Body = http.MaxBytesReader(nil, r.Body, descriptor.MaxManifest)
+// checkManifest reads and checks a manifest before the library does: the library
+// has no limit, and takes JSON that it cannot read for a failure of its own.
+func checkManifest(r *http.Request) error {
+	data, err := io.ReadAll(io.LimitReader(r.Body, descriptor.MaxManifest+1))
+	if err != nil {
+		return ociregistry.NewError(err.Error(), ociregistry.ErrManifestInvalid.Code(), nil)
 	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err == nil {
+		_, err = parts(v1.Descriptor{MediaType: mediaType}, data)
+	}
+	if err != nil {
+		return ociregistry.NewError(err.Error(), ociregistry.ErrManifestInvalid.Code(), nil)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	return nil
 }
 
 // Run serves a layout at a listener until the context ends. Requests that run
