@@ -219,6 +219,20 @@ func Prlimit(pid, resource int, soft, hard uint64) error {
 	return unix.Prlimit(pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil)
 }
 
+// HardLimits returns the hard limits of this process, by their numbers.
+func HardLimits() ([]uint64, error) {
+	const count = 16 // RLIM_NLIMITS
+	limits := make([]uint64, count)
+	for n := range limits {
+		var limit unix.Rlimit
+		if err := unix.Prlimit(0, n, nil, &limit); err != nil {
+			return nil, err
+		}
+		limits[n] = limit.Max
+	}
+	return limits, nil
+}
+
 // A MountAttr is struct mount_attr of mount_setattr(2).
 type MountAttr struct{ Set, Clear, Propagation, UsernsFD uint64 }
 

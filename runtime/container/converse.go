@@ -101,9 +101,6 @@ func (m *maker) act(h *plan.HostStep) error {
 	case plan.RunHook:
 		m.hooked = true
 		return runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
-	case plan.SetRlimit:
-		number, _ := config.RlimitNumber(h.Rlimit.Type)
-		return sys.Prlimit(m.pid, number, h.Rlimit.Soft, h.Rlimit.Hard)
 	}
 	return fmt.Errorf("bug: %s at a gate", h.Doing)
 }

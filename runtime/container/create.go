@@ -250,6 +250,9 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	case plan.OutputFile:
 		fd, err = sys.Memfd("output")
 		m.output = int(h.Input)
+	case plan.RaiseLimit:
+		number, _ := config.RlimitNumber(h.Rlimit.Type)
+		return sys.Prlimit(0, number, h.Rlimit.Hard, h.Rlimit.Hard)
 	}
 	if err == nil {
 		m.inputs[h.Input] = fd
@@ -261,13 +264,15 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 // which is nowhere yet.
 func cloneTree(h *plan.HostStep) (int, error) {
 	fd, err := sys.CloneTree(h.Path, h.Recursive)
-	if err != nil || h.Attr.Set|h.Attr.Clear|h.Attr.Propagation == 0 {
-		return fd, err
-	}
-	attr := sys.MountAttr{Set: h.Attr.Set, Clear: h.Attr.Clear, Propagation: h.Attr.Propagation}
-	if err := sys.MountSetattr(fd, h.Attr.Recursive, attr); err != nil {
-		sys.Close(fd)
+	if err != nil {
 		return -1, err
+	}
+	for _, a := range h.Attrs {
+		attr := sys.MountAttr{Set: a.Set, Clear: a.Clear, Propagation: a.Propagation}
+		if err := sys.MountSetattr(fd, a.Recursive, attr); err != nil {
+			sys.Close(fd)
+			return -1, err
+		}
 	}
 	return fd, nil
 }

@@ -23,7 +23,7 @@ var hints = [...]struct {
 	{"copy the mounts of", syscall.EPERM, "coracle must run as root here"},
 	{"find /", syscall.ELOOP, "a symbolic link there leads in a circle or is a magic link"},
 	{"open /dev and follow no link", syscall.ELOOP, "/dev of the image is a symbolic link; make it a directory, or mount a tmpfs there"},
-	{"set RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},
+	{"raise the hard limit of RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},
 	{"set oom_score_adj", syscall.EACCES, "it cannot be lowered: coracle lacks CAP_SYS_RESOURCE"},
 	{"create ", syscall.EINVAL, "the file system does not take one of the options, or its value"},
 	{"create ", syscall.ENODEV, "the kernel has no file system of that type"},

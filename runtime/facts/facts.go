@@ -13,10 +13,11 @@ type Facts struct {
 	Arch         string          `json:"arch"`   // of the programs to launch: "amd64" or "arm64"
 	UID          int             `json:"uid"`    // effective ids of the runtime
 	GID          int             `json:"gid"`
-	Capabilities uint64          `json:"capabilities"` // permitted set of the runtime, bit n is capability n
-	LastCap      int             `json:"lastCap"`      // highest capability that the kernel knows
-	Namespaces   []string        `json:"namespaces"`   // kinds in /proc/self/ns, by the spec's names
-	RootMounts   int             `json:"rootMounts"`   // mounts on top of each other at "/": 1 but for odd machines
+	Capabilities uint64          `json:"capabilities"`         // permitted set of the runtime, bit n is capability n
+	LastCap      int             `json:"lastCap"`              // highest capability that the kernel knows
+	HardLimits   []uint64        `json:"hardLimits,omitempty"` // of the runtime, by the numbers of getrlimit(2); none: no limits
+	Namespaces   []string        `json:"namespaces"`           // kinds in /proc/self/ns, by the spec's names
+	RootMounts   int             `json:"rootMounts"`           // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup       Cgroup          `json:"cgroup"`
 	Files        map[string]Kind `json:"files,omitempty"` // what lies at the host paths that the config names
 }

@@ -37,6 +37,7 @@ var numbers = [prog.Syscalls]uint16{
 	prog.Openat2:       linux.SYS_OPENAT2,
 	prog.PivotRoot:     linux.SYS_PIVOT_ROOT,
 	prog.Prctl:         linux.SYS_PRCTL,
+	prog.Prlimit64:     linux.SYS_PRLIMIT64,
 	prog.Read:          linux.SYS_READ,
 	prog.Sendmsg:       linux.SYS_SENDMSG,
 	prog.Sendto:        linux.SYS_SENDTO,

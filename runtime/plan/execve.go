@@ -4,21 +4,19 @@
 package plan
 
 import (
+	"strconv"
+
 	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
 const pathMax = 4096
 
-// created is the last gate of create. The parent sets the limits, which may be
-// too low to open anything more; looks up args[0], so that "not found" is an
-// error of create; and answers with the path to execute. From here on the
-// container no longer dies with its creator.
+// created is the last gate of create. The parent looks up args[0], so that "not
+// found" is an error of create, and answers with the path to execute. From here
+// on the container no longer dies with its creator.
 func (c *compiler) created() {
-	for i := range c.spec.Process.Rlimits {
-		r := c.spec.Process.Rlimits[i]
-		c.host(HostStep{At: AtCreated, Do: SetRlimit, Rlimit: r, Doing: "set " + r.Type, From: index("process.rlimits", i)})
-	}
 	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
 	c.program = c.b.Struct("program", make([]byte, pathMax))
 	c.b.From("")
@@ -38,6 +36,7 @@ func (c *compiler) start() {
 			c.hook(index("hooks.startContainer", i), &c.spec.Hooks.StartContainer[i], "created", c.gate.Arg())
 		}
 	}
+	c.rlimits()
 	b.From("process.user.umask")
 	if p.User.Umask != nil {
 		b.Do("set the mask", prog.Umask, prog.Const(uint64(*p.User.Umask), "0"+octal(*p.User.Umask)))
@@ -52,4 +51,30 @@ func (c *compiler) start() {
 	b.Place(c.gone)
 	b.From("")
 	b.Do("end with its creator", prog.Exit, prog.Int(1))
+}
+
+// raiseLimits raises hard limits of the runtime to those that the process is to
+// have, if they are lower. Only whoever has CAP_SYS_RESOURCE on the host can, and
+// the container's user mostly cannot; what the process inherits it can lower.
+func (c *compiler) raiseLimits() {
+	for i := range c.spec.Process.Rlimits {
+		r := c.spec.Process.Rlimits[i]
+		number, _ := config.RlimitNumber(r.Type)
+		if number < len(c.Facts.HardLimits) && c.Facts.HardLimits[number] < r.Hard {
+			c.host(HostStep{Do: RaiseLimit, Rlimit: r, Doing: "raise the hard limit of " + r.Type + " to " + strconv.FormatUint(r.Hard, 10), From: index("process.rlimits", i)})
+		}
+	}
+}
+
+// rlimits sets process.rlimits. They come last, as they may be too low for
+// anything but execve.
+func (c *compiler) rlimits() {
+	b := &c.b
+	for i := range c.spec.Process.Rlimits {
+		r := &c.spec.Process.Rlimits[i]
+		number, _ := config.RlimitNumber(r.Type)
+		text := "{" + strconv.FormatUint(r.Soft, 10) + ", " + strconv.FormatUint(r.Hard, 10) + "}"
+		b.From(index("process.rlimits", i))
+		b.Do("set "+r.Type, prog.Prlimit64, prog.Int(0), flags(number, r.Type), b.Struct(text, prog.Words(r.Soft, r.Hard)), prog.Int(0))
+	}
 }

@@ -68,13 +68,7 @@ func (c *compiler) bind(field string, m *specs.Mount, name string, o mountOption
 		c.refuse(field+".options", "a bind mount takes no "+o.data[0], 0, "")
 		return
 	}
-	if o.propagation.empty() { // as if it were made in a mount namespace that is a slave of the host's
-		o.propagation = MountAttr{Propagation: linux.MS_SLAVE, Recursive: o.recursive, Text: "slave"}
-	}
-	in := c.input(field, HostStep{Do: CloneTree, Path: source, Recursive: o.recursive, Attr: sum(o), Doing: "copy the mount of " + source, From: field + ".source"})
-	if !o.deep.empty() && o.flat.Set|o.flat.Clear|o.propagation.Propagation != 0 {
-		c.setDeep(in.Arg(), name, o)
-	}
+	in := c.input(field, HostStep{Do: CloneTree, Path: source, Recursive: o.recursive, Attrs: c.bindAttrs(o), Doing: "copy the mount of " + source, From: field + ".source"})
 	if kind.Mode&linux.S_IFMT == linux.S_IFDIR {
 		c.attach("bind "+source+" on "+m.Destination, in.Arg(), c.directory(name), onFD)
 	} else {
@@ -83,14 +77,37 @@ func (c *compiler) bind(field string, m *specs.Mount, name string, o mountOption
 	c.mounted(name, prog.Drop)
 }
 
-// sum is what one mount_setattr(2) can set: the flags, and the propagation where
-// that is as deep.
-func sum(o mountOptions) MountAttr {
-	a := o.flat
-	a.Propagation = o.propagation.Propagation
-	a.Recursive = o.propagation.Recursive && o.flat.empty()
-	a.Text = join(o.flat.Text, o.propagation.Text)
-	return a
+// bindAttrs is what is set on the copy of a mount, in as few calls of
+// mount_setattr(2) as it takes: each sets flags and propagation to one depth.
+//
+// A copy is at first a peer of what it was copied from: a mount in the container
+// would appear on the host. As in runc, what rootfsPropagation says holds for
+// every mount, and on top of that its own options; so a shared mount reaches the
+// host only if the root is shared too.
+func (c *compiler) bindAttrs(o mountOptions) []MountAttr {
+	var calls []MountAttr
+	own := o.propagation
+	own.Recursive = own.Recursive && o.recursive
+	if own.empty() || own.Propagation == linux.MS_SHARED || own.Recursive != o.recursive {
+		if a := c.isolation(); !a.empty() {
+			a.Recursive = o.recursive
+			calls = append(calls, a)
+		}
+	}
+	if !own.empty() {
+		calls = append(calls, own)
+	}
+	for _, a := range []MountAttr{o.flat, o.deep} {
+		a.Recursive = a.Recursive && o.recursive
+		switch last := len(calls) - 1; {
+		case a.empty():
+		case last >= 0 && calls[last].Recursive == a.Recursive:
+			calls[last].merge(a)
+		default:
+			calls = append(calls, a)
+		}
+	}
+	return calls
 }
 
 func join(a, b string) string {
@@ -98,13 +115,6 @@ func join(a, b string) string {
 		return a + b
 	}
 	return a + "," + b
-}
-
-// setDeep sets the recursive flags, and the recursive propagation that could not
-// go with flags of the mount alone.
-func (c *compiler) setDeep(mount prog.Arg, name string, o mountOptions) {
-	a := o.deep
-	c.b.Do("set "+a.Text+" on all below /"+name, prog.MountSetattr, mount, c.b.String(""), flags(linux.AT_EMPTY_PATH|linux.AT_RECURSIVE, "AT_EMPTY_PATH|AT_RECURSIVE"), c.mountAttr(a), prog.Int(attrSize))
 }
 
 // setAttr sets all that the options say on a mount, in up to three calls.
@@ -241,7 +251,7 @@ func (c *compiler) hierarchy(field string, m *specs.Mount, name, kind string, o 
 	if o.propagation.empty() {
 		o.propagation = MountAttr{Propagation: linux.MS_PRIVATE, Text: "private"}
 	}
-	in := c.input(field+" "+path.Base(name), HostStep{Do: CloneTree, Path: dir, Attr: sum(o), Doing: "copy the mount of " + dir, From: field})
+	in := c.input(field+" "+path.Base(name), HostStep{Do: CloneTree, Path: dir, Attrs: c.bindAttrs(o), Doing: "copy the mount of " + dir, From: field})
 	c.attach("bind "+dir+" on /"+name, in.Arg(), c.directory(name), onFD)
 	c.mounted(name, prog.Drop)
 }

@@ -145,4 +145,12 @@ func (a *MountAttr) add(o option, name string) {
 	a.Text += name
 }
 
+// merge makes a do what b does after it; of two propagations there can be but one.
+func (a *MountAttr) merge(b MountAttr) {
+	a.Set = a.Set&^b.Clear | b.Set
+	a.Clear = a.Clear&^b.Set | b.Clear
+	a.Propagation |= b.Propagation
+	a.Text = join(a.Text, b.Text)
+}
+
 func (a MountAttr) empty() bool { return a.Set|a.Clear|a.Propagation == 0 }

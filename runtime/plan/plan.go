@@ -67,8 +67,8 @@ type HostStep struct {
 	Value     string // what is written
 	Input     prog.Input
 	Recursive bool
-	Attr      MountAttr
-	Rdev      uint64 // CloneDevice: what the file must be
+	Attrs     []MountAttr // CloneTree: what is set on the copy, in this order
+	Rdev      uint64      // CloneDevice: what the file must be
 	Mode      uint32
 	Rlimit    specs.POSIXRlimit
 	Hook      *specs.Hook
@@ -101,14 +101,14 @@ const (
 	Listen                 // the socket of start
 	OpenTasks              // a cgroup file that the program writes to
 	OpenNamespace          // a namespace to join
-	CloneTree              // a detached copy of a mount, with Attr
+	CloneTree              // a detached copy of a mount, with Attrs
 	CloneDevice            // the same of a device node, verified by its inode
 	StateFile              // a memfd with the state for hooks in the container; Value is the status
 	OutputFile             // a memfd for what hooks in the container print
 	Spawn
 	WriteFile
 	RunHook
-	SetRlimit
+	RaiseLimit  // of the runtime itself, which the process inherits
 	FindProgram // look up args[0], answer the gate with its path
 )
 
@@ -205,6 +205,7 @@ func (c *compiler) begin() {
 			c.host(HostStep{At: at, Do: CgroupOp, Op: &list[i], Doing: list[i].String(), From: list[i].From})
 		}
 	}
+	c.raiseLimits()
 	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})
 	c.gate = c.input("gate", HostStep{Do: Socketpair, Doing: "make the gate"})
 	c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})

@@ -23,9 +23,14 @@ func (c *compiler) rootfs() {
 		c.sharedMounts()
 		return
 	}
-	propagation := c.propagation()
+	var isolated []MountAttr
+	if a := c.isolation(); !a.empty() {
+		isolated = append(isolated, a)
+	} else { // mounts are made on it: none may appear in the bundle
+		isolated = append(isolated, MountAttr{Propagation: linux.MS_SLAVE, Recursive: true, Text: "rslave"})
+	}
 	root := c.rootPath()
-	in := c.input("root", HostStep{Do: CloneTree, Path: root, Recursive: true, Doing: "copy the mounts of " + root, From: "root.path", Attr: propagation})
+	in := c.input("root", HostStep{Do: CloneTree, Path: root, Recursive: true, Doing: "copy the mounts of " + root, From: "root.path", Attrs: isolated})
 	b.From("linux.rootfsPropagation")
 	b.Do("keep mounts from reaching the host", prog.MountSetattr, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"), flags(linux.AT_RECURSIVE, "AT_RECURSIVE"),
 		c.mountAttr(MountAttr{Propagation: linux.MS_SLAVE, Text: "slave"}), prog.Int(attrSize))
@@ -53,15 +58,30 @@ func (c *compiler) rootPath() string {
 	return root
 }
 
-// propagation is what rootfsPropagation says of the root's mounts. As in runc,
-// mounts of the host's still arrive when it says nothing.
-func (c *compiler) propagation() MountAttr {
-	name := c.spec.Linux.RootfsPropagation
-	if name == "" {
-		name = "rslave"
+// isolation is what keeps mounts of the container from the host, unless
+// rootfsPropagation says that they are to reach it. As in runc, mounts of the
+// host's still arrive when it says nothing.
+func (c *compiler) isolation() MountAttr {
+	switch o, _ := mountOption(c.spec.Linux.RootfsPropagation); o.propagation {
+	case linux.MS_SHARED:
+		return MountAttr{}
+	case linux.MS_PRIVATE:
+		return MountAttr{Propagation: linux.MS_PRIVATE, Recursive: true, Text: "rprivate"}
 	}
+	return MountAttr{Propagation: linux.MS_SLAVE, Recursive: true, Text: "rslave"}
+}
+
+// rootPropagation sets what rootfsPropagation says when all is mounted: to a root
+// that is shared or unbindable already, pivot_root(2) would not change. It says so
+// of the root's own mount; those on it have options.
+func (c *compiler) rootPropagation() {
+	name := c.spec.Linux.RootfsPropagation
 	o, _ := mountOption(name)
-	return MountAttr{Propagation: o.propagation, Recursive: o.recursive, Text: name}
+	if o.propagation != linux.MS_SHARED && o.propagation != linux.MS_UNBINDABLE {
+		return
+	}
+	c.b.From("linux.rootfsPropagation")
+	c.setAttr(c.root, "", mountOptions{propagation: MountAttr{Propagation: o.propagation, Text: name}})
 }
 
 // sharedMounts is for containers without a mount namespace of their own: what
@@ -115,6 +135,7 @@ func (c *compiler) pivot() {
 	for range max(1, c.Facts.RootMounts) {
 		b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
 	}
+	c.rootPropagation()
 	if c.spec.Root.Readonly {
 		b.From("root.readonly")
 		b.Do("make the root read-only", prog.MountSetattr, c.root, b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),

@@ -84,8 +84,8 @@ func (h *HostStep) call() string {
 			text += "|RECURSIVE"
 		}
 		text += ")"
-		if !h.Attr.empty() {
-			text += " {" + h.Attr.Text + "}"
+		for _, a := range h.Attrs {
+			text += " {" + a.Text + "}"
 		}
 		return text
 	case CloneDevice:
@@ -107,8 +107,9 @@ func (h *HostStep) call() string {
 		return "write " + h.Path + " " + q(h.Value)
 	case RunHook:
 		return "hook " + q(h.Hook.Path)
-	case SetRlimit:
-		return "prlimit(PID, " + h.Rlimit.Type + ", " + strconv.FormatUint(h.Rlimit.Soft, 10) + ", " + strconv.FormatUint(h.Rlimit.Hard, 10) + ")"
+	case RaiseLimit:
+		hard := strconv.FormatUint(h.Rlimit.Hard, 10)
+		return "prlimit(0, " + h.Rlimit.Type + ", {" + hard + ", " + hard + "})"
 	case FindProgram:
 		return "look up " + q(h.Value) + " in PATH below the root"
 	}

@@ -31,6 +31,9 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.Capabilities, err = sys.PermittedCapabilities(); err != nil {
 		return f, &fail.Error{Doing: "ask for the runtime's capabilities", Err: err}
 	}
+	if f.HardLimits, err = sys.HardLimits(); err != nil {
+		return f, &fail.Error{Doing: "ask for the runtime's limits", Err: err}
+	}
 	if f.Namespaces, err = namespaces(); err != nil {
 		return f, &fail.Error{Doing: "list the kernel's namespaces", Err: err}
 	}

@@ -36,6 +36,7 @@ const (
 	Openat2
 	PivotRoot
 	Prctl
+	Prlimit64
 	Read
 	Sendmsg
 	Sendto
@@ -60,7 +61,7 @@ const (
 var syscallNames = [Syscalls]string{
 	"accept4", "capset", "chroot", "clone", "close_range", "dup3", "execve", "exit_group", "fchdir", "fchown",
 	"fchownat", "fsconfig", "fsmount", "fsopen", "futex", "ioctl", "keyctl", "lseek", "mkdirat", "mknodat",
-	"mount_setattr", "move_mount", "open_tree", "openat", "openat2", "pivot_root", "prctl", "read", "sendmsg",
+	"mount_setattr", "move_mount", "open_tree", "openat", "openat2", "pivot_root", "prctl", "prlimit64", "read", "sendmsg",
 	"sendto", "setdomainname", "setgroups", "sethostname", "setns", "setresgid", "setresuid", "setsid", "socket",
 	"symlinkat", "umask", "umount2", "unshare", "wait4", "write",
 }

@@ -34,6 +34,7 @@ const (
 	SYS_OPENAT2       = unix.SYS_OPENAT2
 	SYS_PIVOT_ROOT    = unix.SYS_PIVOT_ROOT
 	SYS_PRCTL         = unix.SYS_PRCTL
+	SYS_PRLIMIT64     = unix.SYS_PRLIMIT64
 	SYS_READ          = unix.SYS_READ
 	SYS_SENDMSG       = unix.SYS_SENDMSG
 	SYS_SENDTO        = unix.SYS_SENDTO
