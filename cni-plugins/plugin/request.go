@@ -85,6 +85,9 @@ func Parse(env func(string) string, stdin []byte) (*Request, error) {
 		Command: env("CNI_COMMAND"), ContainerID: env("CNI_CONTAINERID"), Netns: env("CNI_NETNS"), Ifname: env("CNI_IFNAME"),
 		Path: splitPath(env("CNI_PATH")), Stdin: stdin,
 	}
+	if r.Command == "" {
+		return r, environment("CNI_COMMAND", "is not set")
+	}
 	if err := r.parseConf(); err != nil {
 		return r, err
 	}
@@ -124,8 +127,6 @@ func (r *Request) checkEnvironment() error {
 	case Del:
 	case GC, Status:
 		return nil
-	case "":
-		return environment("CNI_COMMAND", "is not set")
 	default:
 		return environment("CNI_COMMAND", "no such command: "+r.Command)
 	}

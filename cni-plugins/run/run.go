@@ -83,7 +83,7 @@ answer is JSON on standard output. To see what it would do, without doing it:
     CNI_PLAN=1 CNI_COMMAND=ADD CNI_CONTAINERID=demo CNI_NETNS=/run/netns/demo CNI_IFNAME=eth0 %[5]s
 
 Without CNI_PLAN it does it, with CNI_COMMAND=DEL it takes it back. CNI_PLAN=2 shows the bytes too.
-cninet(8) makes networks and attaches containers by hand.
+The cninet program makes networks and attaches containers by hand.
 `, p.Name, p.About, strings.Join(plugin.Versions, ", "), p.Example, os.Args[0])
 	return err
 }

@@ -6,11 +6,13 @@ package network_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types/create"
+	"github.com/coracle-oci/coracle/cni-plugins/netns"
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
 )
 
@@ -291,4 +293,62 @@ func TestPlan(t *testing.T) {
 		t.Error(out)
 	}
 	w.ok(w.call("ADD", "a", w.conf(nil)))
+}
+
+// A hairpin port sends back what came from it: a broadcast returns to its
+// sender, which no other bridge port would do.
+func TestHairpin(t *testing.T) {
+	w := newWorld(t)
+	const sent = 50
+	for _, hairpin := range []bool{false, true} {
+		id := fmt.Sprint("h", hairpin)
+		w.add(id)
+		conf := w.with("hairpinMode", hairpin)
+		w.ok(w.call("ADD", id, conf))
+		before := w.received(id)
+		w.broadcast(id, "10.99.0.255:9", sent)
+		got := w.received(id) - before
+		if hairpin && got < sent || !hairpin && got >= sent {
+			t.Errorf("hairpin %v: %d of %d packets came back", hairpin, got, sent)
+		}
+		w.ok(w.call("DEL", id, conf))
+	}
+}
+
+// received is the number of packets that eth0 got.
+func (w *world) received(name string) int {
+	w.t.Helper()
+	var links []struct {
+		Stats64 struct{ RX struct{ Packets int } }
+	}
+	if err := json.Unmarshal([]byte(w.mustIn(name, "ip", "-s", "-j", "link", "show", "eth0")), &links); err != nil || len(links) != 1 {
+		w.t.Fatal(links, err)
+	}
+	return links[0].Stats64.RX.Packets
+}
+
+// broadcast sends n datagrams from a namespace.
+func (w *world) broadcast(name, to string, n int) {
+	w.t.Helper()
+	ns, err := netns.Open(w.path(name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer ns.Close()
+	err = ns.Do(func() error {
+		c, err := net.Dial("udp4", to)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for range n {
+			if _, err := c.Write([]byte("x")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
