@@ -4,16 +4,15 @@
 package layer
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/coracle-oci/coracle/imgmgr/descriptor"
+	"github.com/coracle-oci/coracle/imgmgr/inflate"
 )
 
 // maxWindow is what a zstd frame may ask for; "zstd --ultra --long" goes to
@@ -39,11 +38,7 @@ func newDecoder(b Blob, in *ahead) (decoder, error) {
 	}
 	switch b.Compression {
 	case descriptor.Gzip:
-		z, err := gzip.NewReader(bufio.NewReaderSize(in, 64<<10))
-		if err != nil {
-			return nil, err
-		}
-		return readerDecoder{z, func() { z.Close() }}, nil
+		return gzipDecoder{inflate.NewReader(in)}, nil
 	case descriptor.Zstd:
 		z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(2))
 		if err != nil {
@@ -66,6 +61,12 @@ func sniff(magic []byte) descriptor.Compression {
 	}
 	return descriptor.Plain
 }
+
+// A gzipDecoder decodes into the buffers as they are.
+type gzipDecoder struct{ r *inflate.Reader }
+
+func (d gzipDecoder) decode(buf []byte) (int, error) { return d.r.Decode(buf) }
+func (gzipDecoder) close()                           {}
 
 // A readerDecoder decodes by an io.Reader.
 type readerDecoder struct {

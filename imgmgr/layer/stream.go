@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/coracle-oci/coracle/imgmgr/descriptor"
+	"github.com/coracle-oci/coracle/imgmgr/inflate"
 )
 
 // A Blob is a layer as it is stored.
@@ -25,7 +26,7 @@ type Blob struct {
 // the memory that reading ahead may take.
 const (
 	chunkSize   = 256 << 10
-	historySize = 32 << 10 // in front of each chunk, for the inflater's window
+	historySize = inflate.Window // in front of each chunk, for the inflater
 	streamDepth = 32
 )
 
@@ -128,7 +129,9 @@ func (s *stream) produce() error {
 		if c == nil {
 			return errAbandoned
 		}
-		c.n, err = d.decode(c.buf)
+		if c.n, err = d.decode(c.buf); c.n == 0 {
+			continue // the end, or an error
+		}
 		c.refs.Store(2)
 		s.pieces <- c
 		s.hash <- c
