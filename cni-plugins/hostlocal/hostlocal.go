@@ -38,6 +38,23 @@ func Add(r *plugin.Request) (*plugin.Result, error) {
 	return result(c, leases, dns), nil
 }
 
+// PlanDel tells what Del would do.
+func PlanDel(r *plugin.Request) (p plan.Plan, err error) {
+	c, err := ipam.Parse(r)
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.Peek(c.DataDir, r.Conf.Name)
+	if err != nil || l == nil {
+		return nil, err
+	}
+	defer l.Close()
+	for _, a := range l.Held(r.Attachment()) {
+		p = append(p, plan.Step{In: plan.Ledger, Note: "free " + a.String() + " of " + r.Tag() + " in " + c.DataDir + "/" + r.Conf.Name})
+	}
+	return p, nil
+}
+
 // Plan tells what Add would do, and the result it would give; it writes nothing.
 func Plan(r *plugin.Request) (plan.Plan, *plugin.Result, error) {
 	c, err := ipam.Parse(r)

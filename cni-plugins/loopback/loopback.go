@@ -17,11 +17,14 @@ import (
 
 const lo = "lo"
 
-// Plan is the one step of ADD. The interface is lo whatever CNI_IFNAME says:
+// Plan is the one step of ADD; DEL has none. The interface is lo whatever CNI_IFNAME says:
 // in a list of plugins that is the name of another one's interface.
 func Plan(r *plugin.Request) (plan.Plan, error) {
 	if err := plugin.CheckKeys("", r.Stdin); err != nil {
 		return nil, err
+	}
+	if r.Command == plugin.Del {
+		return nil, nil
 	}
 	return plan.Plan{{In: plan.Container, Do: []netlink.Message{netlink.SetUp(lo, true)}}}, nil
 }

@@ -34,7 +34,7 @@ type Plugin struct {
 	Check  func(*plugin.Request, *netns.Namespace) error
 	GC     func(*plugin.Request) error
 	Status func(*plugin.Request) error
-	// Plan is ADD without doing it.
+	// Plan is what ADD or DEL would do.
 	Plan func(*plugin.Request, *netns.Namespace) (plan.Plan, error)
 }
 
@@ -110,10 +110,14 @@ func (p Plugin) serve() ([]byte, error) {
 }
 
 func (p Plugin) call(r *plugin.Request) ([]byte, error) {
+	planned := os.Getenv("CNI_PLAN") != ""
 	switch r.Command {
 	case plugin.Version:
 		return plugin.EncodeVersions(r.Conf.CNIVersion), nil
 	case plugin.GC:
+		if planned { // doing it all the same would be the worst answer
+			return nil, plugin.Environment("CNI_PLAN", "GC cannot be planned, only ADD and DEL", nil)
+		}
 		return nil, p.GC(r)
 	case plugin.Status:
 		return nil, p.Status(r)
@@ -123,12 +127,12 @@ func (p Plugin) call(r *plugin.Request) ([]byte, error) {
 		return nil, err
 	}
 	switch {
-	case r.Command == plugin.Del:
-		return nil, p.Del(r, ns)
 	case r.Command == plugin.Check:
 		return nil, p.Check(r, ns)
-	case os.Getenv("CNI_PLAN") != "":
+	case planned:
 		return p.plan(r, ns)
+	case r.Command == plugin.Del:
+		return nil, p.Del(r, ns)
 	}
 	result, err := p.Add(r, ns)
 	if err != nil {

@@ -293,6 +293,21 @@ func TestPlan(t *testing.T) {
 		t.Error(out)
 	}
 	w.ok(w.call("ADD", "a", w.conf(nil)))
+	before := strings.Join(w.left(), "\n")
+	c.command = "DEL"
+	plan = w.ok(c)
+	for _, want := range []string{"remove from set masq4: 10.99.0.2 of net|a|eth0", "remove link veth", "free 10.99.0.2 of net|a|eth0"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("the plan lacks %q:\n%s", want, plan)
+		}
+	}
+	w.fails(call{plugin: "bridge", command: "GC", conf: c.conf, env: c.env}, plugin.CodeEnvironment)
+	if after := strings.Join(w.left(), "\n"); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	c.env = nil
+	w.ok(c)
+	w.clean()
 }
 
 // A hairpin port sends back what came from it: a broadcast returns to its

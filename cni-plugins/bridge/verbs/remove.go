@@ -39,6 +39,38 @@ func Del(r *plugin.Request, ns *netns.Namespace) error {
 	return ipam // a plugin that is not there any more is told of last
 }
 
+// planDel tells what Del would do.
+func planDel(r *plugin.Request, ns *netns.Namespace) (p plan.Plan, err error) {
+	c, err := begin(r, ns)
+	if err != nil {
+		return nil, err
+	}
+	defer c.world.Close()
+	elements, err := c.removals(func(tag string) bool { return tag == r.Tag() })
+	if err != nil {
+		return nil, err
+	}
+	if len(elements) > 0 {
+		p = append(p, plan.Step{In: plan.Firewall, Do: elements})
+	}
+	host, err := c.world.Host()
+	if err != nil {
+		return nil, err
+	}
+	name := plugin.HostLink(r.Conf.Name, r.Attachment())
+	switch _, err = host.Link(name); {
+	case err == nil:
+		p = append(p, plan.Step{In: plan.Host, Do: []netlink.Message{netlink.DelLink(name)}})
+	case !errors.Is(err, syscall.ENODEV):
+		return nil, err
+	}
+	if c.ipam == nil || !c.ipam.Own() {
+		return p, nil
+	}
+	leases, err := hostlocal.PlanDel(r)
+	return append(p, leases...), err
+}
+
 // removePair removes the host's end, which takes the container's with it. The
 // host's end of an attachment that another bridge plugin made has a name that
 // we do not know: then the container's end is removed, if it is one of a pair.
@@ -78,21 +110,26 @@ func (c *call) removeLink(name string) (removed bool, err error) {
 // table again when another call was faster with one of them.
 func (c *call) removeElements(match func(tag string) bool) error {
 	for round := 1; ; round++ {
-		all, err := c.elements()
+		do, err := c.removals(match)
 		if err != nil {
 			return err
-		}
-		var do []netlink.Message
-		for _, e := range all {
-			if match(e.Element.Comment) {
-				do = append(do, e.Remove())
-			}
 		}
 		err = c.world.Run(plan.Plan{{In: plan.Firewall, Do: do}})
 		if round == rounds || !errors.Is(err, syscall.ENOENT) {
 			return err
 		}
 	}
+}
+
+// removals is the messages that remove the elements of the owners that match.
+func (c *call) removals(match func(tag string) bool) (do []netlink.Message, err error) {
+	all, err := c.elements()
+	for _, e := range all {
+		if match(e.Element.Comment) {
+			do = append(do, e.Remove())
+		}
+	}
+	return do, err
 }
 
 // GC removes what belongs to no valid attachment of the network: elements,

@@ -264,8 +264,11 @@ func (c *call) elements() (all []masq.Entry, err error) {
 	return all, nil
 }
 
-// Plan tells what Add would do, and does nothing.
+// Plan tells what Add or Del would do, and does nothing.
 func Plan(r *plugin.Request, ns *netns.Namespace) (plan.Plan, error) {
+	if r.Command == plugin.Del {
+		return planDel(r, ns)
+	}
 	c, err := begin(r, ns)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,9 @@ func hostLocal() run.Plugin {
 		Check:   func(r *plugin.Request, _ ns) error { return hostlocal.Check(r) },
 		GC:      hostlocal.GC, Status: hostlocal.Status,
 		Plan: func(r *plugin.Request, _ ns) (plan.Plan, error) {
+			if r.Command == plugin.Del {
+				return hostlocal.PlanDel(r)
+			}
 			steps, _, err := hostlocal.Plan(r)
 			return steps, err
 		},
