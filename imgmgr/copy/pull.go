@@ -5,8 +5,10 @@ package copy
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -90,7 +92,12 @@ func fetch(ctx context.Context, s Source, d v1.Descriptor, to *layout.Layout) (b
 	if i.Done() {
 		return false, nil
 	}
-	return true, s.Fetch(ctx, d, i)
+	err = s.Fetch(ctx, d, i)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		// What is kept for the next time is what fills the disk now.
+		_ = i.Discard() // the first error says it all
+	}
+	return true, err
 }
 
 // store writes a document under its own digest, whatever its algorithm.

@@ -29,7 +29,7 @@ func Push(ctx context.Context, from *layout.Layout, p *Plan, c *registry.Client,
 	}
 	mounts := mountSources(from, to)
 	err = each(ctx, o.Jobs, p.Blobs, func(ctx context.Context, i Item) error {
-		open := func() (io.ReadSeekCloser, error) { return openVerified(from, i.Descriptor) }
+		open := func() (registry.Content, error) { return openVerified(from, i.Descriptor) }
 		how, err := repository.Push(ctx, i.Descriptor, open, mounts[i.Digest])
 		if err == nil && o.Done != nil {
 			o.Done(i.Descriptor, string(how))
@@ -55,16 +55,12 @@ func Push(ctx context.Context, from *layout.Layout, p *Plan, c *registry.Client,
 
 // openVerified opens a blob to be sent. It is hashed first: a registry would
 // refuse a wrong one at the end of the upload only, and would not say why.
-func openVerified(l *layout.Layout, d v1.Descriptor) (io.ReadSeekCloser, error) {
+func openVerified(l *layout.Layout, d v1.Descriptor) (registry.Content, error) {
 	f, err := l.OpenFile(d)
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.Copy(io.Discard, layout.Verifying(l.Path()+" blob "+string(d.Digest), f, d))
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
+	if _, err := io.Copy(io.Discard, layout.Verifying(l.Path()+" blob "+string(d.Digest), f, d)); err != nil {
 		f.Close()
 		return nil, err
 	}

@@ -557,9 +557,9 @@ func TestConnectionRefused(t *testing.T) {
 	}
 }
 
-type seekCloser struct{ *bytes.Reader }
+type memory struct{ *bytes.Reader }
 
-func (seekCloser) Close() error { return nil }
+func (memory) Close() error { return nil }
 
 // TestPushFaults is the table of faults that a push must survive.
 func TestPushFaults(t *testing.T) {
@@ -639,7 +639,7 @@ func TestPushFaults(t *testing.T) {
 			content := noise(blobSize)
 			d := descriptor.Of("application/octet-stream", content)
 			repository := b.repository(b.client())
-			open := func() (io.ReadSeekCloser, error) { return seekCloser{bytes.NewReader(content)}, nil }
+			open := func() (Content, error) { return memory{bytes.NewReader(content)}, nil }
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if how, err := repository.Push(ctx, d, open, ""); err != nil || how != Uploaded {
@@ -695,7 +695,7 @@ func TestMount(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			how, err := repository.Push(t.Context(), layer, func() (io.ReadSeekCloser, error) { return seekCloser{bytes.NewReader(content)}, nil }, c.from)
+			how, err := repository.Push(t.Context(), layer, func() (Content, error) { return memory{bytes.NewReader(content)}, nil }, c.from)
 			if err != nil || how != c.want {
 				t.Errorf("%q, %v; want %q", how, err, c.want)
 			}

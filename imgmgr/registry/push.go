@@ -25,6 +25,13 @@ const (
 	Uploaded Pushed = "uploaded"
 )
 
+// A Content is a blob to be sent. It is read by position: net/http may still be
+// reading the body of a request that has failed when the next one begins.
+type Content interface {
+	io.ReaderAt
+	io.Closer
+}
+
 // Has tells whether the repository has a blob.
 func (r *Repository) Has(ctx context.Context, d v1.Descriptor) (bool, error) {
 	q := request{method: http.MethodHead, url: r.url("/blobs/" + string(d.Digest)), scope: r.pushScope()}
@@ -41,7 +48,7 @@ func (r *Repository) Has(ctx context.Context, d v1.Descriptor) (bool, error) {
 // Push brings a blob to the repository: not at all if it is there, by a mount
 // from another repository of the registry if from names one, or by an upload
 // that goes on after a break if the registry keeps what it got.
-func (r *Repository) Push(ctx context.Context, d v1.Descriptor, open func() (io.ReadSeekCloser, error), from string) (Pushed, error) {
+func (r *Repository) Push(ctx context.Context, d v1.Descriptor, open func() (Content, error), from string) (Pushed, error) {
 	if there, err := r.Has(ctx, d); err != nil || there {
 		return Existed, err
 	}
@@ -65,7 +72,7 @@ func (r *Repository) Push(ctx context.Context, d v1.Descriptor, open func() (io.
 type upload struct {
 	repository *Repository
 	descriptor v1.Descriptor
-	content    io.ReadSeeker
+	content    io.ReaderAt
 	from       string
 
 	session string // URL of the upload at the registry, "" if there is none
@@ -219,13 +226,10 @@ func (u *upload) put(ctx context.Context, length int64) error {
 
 // send sends the last length bytes of the blob.
 func (u *upload) send(ctx context.Context, method, to string, length int64, header http.Header) (*http.Response, error) {
-	if _, err := u.content.Seek(u.descriptor.Size-length, io.SeekStart); err != nil {
-		return nil, &localError{err}
-	}
 	header.Set("Content-Type", "application/octet-stream")
 	return u.repository.host.once(ctx, request{
 		method: method, url: to, header: header, scope: u.repository.pushScope(),
-		body: io.LimitReader(u.content, length), length: length,
+		body: io.NewSectionReader(u.content, u.descriptor.Size-length, length), length: length,
 	})
 }
 
