@@ -70,11 +70,15 @@ func (c *compiler) raiseLimits() {
 // anything but execve.
 func (c *compiler) rlimits() {
 	b := &c.b
+	if len(c.Facts.HardLimits) > linux.RLIMIT_NOFILE {
+		b.From("")
+		b.Do("open no more files than the caller may", prog.Prlimit64, prog.Int(0), flags(linux.RLIMIT_NOFILE, "RLIMIT_NOFILE"), c.files, prog.Int(0))
+	}
 	for i := range c.spec.Process.Rlimits {
 		r := &c.spec.Process.Rlimits[i]
 		number, _ := config.RlimitNumber(r.Type)
 		text := "{" + strconv.FormatUint(r.Soft, 10) + ", " + strconv.FormatUint(r.Hard, 10) + "}"
 		b.From(index("process.rlimits", i))
-		b.Do("set "+r.Type, prog.Prlimit64, prog.Int(0), flags(number, r.Type), b.Struct(text, prog.Words(r.Soft, r.Hard)), prog.Int(0))
+		b.Do("set "+r.Type, prog.Prlimit64, prog.Int(0), flags(number, r.Type), b.Shared(text, r.Soft, r.Hard), prog.Int(0))
 	}
 }

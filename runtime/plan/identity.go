@@ -38,6 +38,8 @@ func (c *compiler) identity() {
 		}
 		b.Do("make it the controlling terminal", prog.Ioctl, prog.Int(0), flags(linux.TIOCSCTTY, "TIOCSCTTY"), prog.Int(0))
 	}
+	b.From("")
+	b.Do("close what is needed no more", prog.CloseRange, prog.Int(3+c.PreserveFDs+c.kept), prog.Const(^uint64(0)>>32, "~0"), prog.Int(0))
 	caps := c.capabilities()
 	b.From("process.capabilities.bounding")
 	for n := range c.Facts.LastCap + 1 {

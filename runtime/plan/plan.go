@@ -148,6 +148,8 @@ type compiler struct {
 	err  error
 	b    prog.Builder
 
+	kept           int        // inputs that are needed after all is made: the first ones
+	files          prog.Arg   // what RLIMIT_NOFILE was
 	gate, listener prog.Input // the socket to the parent, and the one that start connects to
 	root           prog.Arg   // the root of the container
 	null, empty    prog.Arg   // what masks are copies of
@@ -209,11 +211,29 @@ func (c *compiler) begin() {
 	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})
 	c.gate = c.input("gate", HostStep{Do: Socketpair, Doing: "make the gate"})
 	c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})
+	if h := c.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
+		c.stateFile("created")
+		c.outputFile()
+	}
+	c.kept = len(c.b.Inputs())
 	c.gone = c.b.Label()
 
 	b := &c.b
 	b.From("")
 	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
+	if len(c.Facts.HardLimits) > linux.RLIMIT_NOFILE {
+		// Every mount takes descriptors until all are made; the caller's soft limit
+		// may be low.
+		hard := c.Facts.HardLimits[linux.RLIMIT_NOFILE]
+		for _, r := range c.spec.Process.Rlimits {
+			if r.Type == "RLIMIT_NOFILE" { // the runtime has raised its own by then
+				hard = max(hard, r.Hard)
+			}
+		}
+		text := strconv.FormatUint(hard, 10)
+		c.files = b.Struct("&limit", make([]byte, 16))
+		b.Do("open as many files as it may", prog.Prlimit64, prog.Int(0), flags(linux.RLIMIT_NOFILE, "RLIMIT_NOFILE"), b.Shared("{"+text+", "+text+"}", hard, hard), c.files)
+	}
 	b.Do("name the process", prog.Prctl, flags(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-init"))
 	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
 	c.umask = b.Get("umask", "make files with the modes asked for", prog.Umask, prog.Int(0))

@@ -180,3 +180,6 @@ func (b *Builder) Last() *Step { return &b.p.Steps[len(b.p.Steps)-1] }
 
 // Len returns the number of steps so far.
 func (b *Builder) Len() int { return len(b.p.Steps) }
+
+// Inputs returns the names of the descriptors so far.
+func (b *Builder) Inputs() []string { return b.p.Inputs }

@@ -123,5 +123,7 @@ const (
 // What x/sys/unix has no name for.
 const (
 	FUTEX_WAIT = 0
-	SIGKILL    = 9
+
+	RLIMIT_NOFILE = 7
+	SIGKILL       = 9
 )
