@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/runtime/config"
+)
+
+// FuzzCompile: any config that is valid compiles to a sound plan, or is refused
+// with an error that names the field.
+func FuzzCompile(f *testing.F) {
+	files, err := filepath.Glob("testdata/configs/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal(len(files), err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, false)
+		f.Add(data, true)
+	}
+	hybrid, v2 := machine(f, "hybrid"), machine(f, "v2")
+	f.Fuzz(func(t *testing.T, data []byte, onV2 bool) {
+		c, err := config.Parse(data)
+		if err != nil || config.Validate(c) != nil {
+			return
+		}
+		m := hybrid
+		if onV2 {
+			m = v2
+		}
+		p, err := compile(c, m)
+		if err == nil {
+			sound(t, p)
+			return
+		}
+		if e, ok := errors.AsType[*fail.Error](err); !ok || e.Where == "" {
+			t.Errorf("%v does not name a field", err)
+		}
+	})
+}

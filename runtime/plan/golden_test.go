@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/facts"
+	"github.com/coracle-oci/coracle/runtime/plan"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden plans")
+
+// machine reads the facts of a machine.
+func machine(t testing.TB, name string) facts.Facts {
+	t.Helper()
+	var f facts.Facts
+	data, err := os.ReadFile("testdata/facts/" + name + ".json")
+	if err == nil {
+		err = json.Unmarshal(data, &f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// hostFiles says what lies at host paths on our machines: what engines bind on
+// files are files by these names, below /dev are devices, all else is directories.
+func hostFiles(paths []string) map[string]facts.Kind {
+	names := []string{"resolv.conf", "hostname", "hosts", "group", ".containerenv", "etc-hosts", "1f0c2b5a"}
+	kinds := map[string]facts.Kind{}
+	for _, p := range paths {
+		switch {
+		case slices.Contains(names, path.Base(p)):
+			kinds[p] = facts.Kind{Mode: linux.S_IFREG | 0o644}
+		case strings.HasPrefix(p, "/dev/") && p != "/dev/shm":
+			kinds[p] = facts.Kind{Mode: linux.S_IFCHR | 0o666, Rdev: 0x103}
+		default:
+			kinds[p] = facts.Kind{Mode: linux.S_IFDIR | 0o755}
+		}
+	}
+	return kinds
+}
+
+func parse(t testing.TB, data []byte) *config.Config {
+	t.Helper()
+	c, err := config.Parse(data)
+	if err == nil {
+		err = config.Validate(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func compile(c *config.Config, f facts.Facts) (*plan.Plan, error) {
+	f.Files = hostFiles(plan.HostPaths("/bundle", &c.Spec))
+	return plan.Compile(plan.Request{ID: "c1", Bundle: "/bundle", Config: c, Facts: f})
+}
+
+// onV2 are the configs whose plans for a pure v2 machine are golden too: between
+// them they have all that differs there.
+var onV2 = []string{"ctr-limits", "docker-limits", "docker-privileged", "kube-container", "podman-limits", "podman-userns", "runc-spec"}
+
+// TestGolden compares the plans of the configs of engines with
+// testdata/plans/NAME.MACHINE.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/configs/*.json")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d configs, %v", len(files), err)
+	}
+	want := map[string]bool{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, on := range []string{"hybrid", "v2"} {
+			if on == "v2" && !slices.Contains(onV2, name) {
+				continue
+			}
+			golden := "testdata/plans/" + name + "." + on
+			want[golden] = true
+			t.Run(name+"."+on, func(t *testing.T) { compareGolden(t, golden, data, on) })
+		}
+	}
+	found, _ := filepath.Glob("testdata/plans/*")
+	for _, f := range found {
+		if !want[f] {
+			t.Errorf("%s is the plan of no config", f)
+		}
+	}
+}
+
+// columns are what stands between the columns of a plan: their width, which
+// one long line sets for all, is left out of the golden files.
+var columns = regexp.MustCompile(` {3,}`)
+
+func compareGolden(t *testing.T, golden string, data []byte, on string) {
+	c := parse(t, data)
+	p, err := compile(c, machine(t, on))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound(t, p)
+	got := columns.ReplaceAllString(p.Text(), "  ")
+	for _, w := range p.Warnings {
+		got += "warning: " + w + "\n"
+	}
+	if *update {
+		if err := os.MkdirAll("testdata/plans", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs: %s\n(go test ./runtime/plan -update rewrites it)", golden, firstDifference(got, string(want)))
+	}
+}
+
+func firstDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			return "\n got " + g[i] + "\nwant " + w[i]
+		}
+	}
+	return "one is longer"
+}
+
+// sound checks what must hold of every plan.
+func sound(t testing.TB, p *plan.Plan) {
+	t.Helper()
+	if err := p.Init.Check(); err != nil {
+		t.Error(err)
+	}
+	opened := make([]int, len(p.Init.Inputs))
+	spawned := false
+	gates := map[int]bool{}
+	last := -1
+	for _, g := range p.Gates {
+		if g.Step <= last || g.Step >= len(p.Init.Steps) {
+			t.Errorf("gate %d is at step %d, the one before at %d", g.Mark, g.Step, last)
+		}
+		gates[int(g.Mark)], last = true, g.Step
+	}
+	for _, h := range p.Host {
+		switch h.Do {
+		case plan.Socketpair, plan.Listen, plan.OpenTasks, plan.OpenNamespace, plan.CloneTree, plan.CloneDevice, plan.StateFile, plan.OutputFile:
+			opened[h.Input]++
+			if spawned {
+				t.Errorf("%s: the process is started before", h.Doing)
+			}
+		case plan.Spawn:
+			spawned = true
+		}
+		if h.At != plan.AtSpawn && !gates[int(h.At)] {
+			t.Errorf("%s: there is no gate %d", h.Doing, h.At)
+		}
+		if h.Doing == "" {
+			t.Errorf("a host step of kind %d does not say what it is for", h.Do)
+		}
+	}
+	for i, n := range opened {
+		if n != 1 {
+			t.Errorf("input %s is opened by %d host steps", p.Init.Inputs[i], n)
+		}
+	}
+	steps := 0
+	for _, l := range p.Lines() {
+		if l.Step >= 0 {
+			steps++
+		}
+		if l.Call == "" || l.Call == "unknown" || l.Doing == "" {
+			t.Errorf("line %+v", l)
+		}
+	}
+	if steps != len(p.Init.Steps) || len(p.Lines()) != steps+len(p.Host) {
+		t.Errorf("%d lines for %d steps and %d host steps", len(p.Lines()), len(p.Init.Steps), len(p.Host))
+	}
+}
+
+// edit is a small config after a change.
+func edit(t testing.TB, change func(*specs.Spec)) *config.Config {
+	t.Helper()
+	data, err := os.ReadFile("testdata/configs/runc-spec.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s specs.Spec
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	s.Process.Terminal = false
+	change(&s)
+	if data, err = json.Marshal(s); err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, data)
+}
