@@ -81,18 +81,25 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 content does not 
 		Version:       command.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			g.started = true
-		},
 	}
 	root.SetVersionTemplate("{{.Name}} version {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&g.storeDir, "store", "", "directory of the store, an OCI layout (default: /var/lib/imgmgr for root, else $XDG_DATA_HOME/imgmgr)")
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the answer and errors")
 	for _, v := range verbs {
-		root.AddCommand(v(g))
+		root.AddCommand(g.marked(v(g)))
 	}
 	return root
+}
+
+// marked notes when the verb begins: until then, what fails is the command line.
+func (g *globals) marked(c *cobra.Command) *cobra.Command {
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		g.started = true
+		return run(c, args)
+	}
+	return c
 }
 
 // classify gives an error its exit status. What fails before a verb runs is the
