@@ -22,7 +22,7 @@ var hints = [...]struct {
 	{"make namespaces", syscall.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is reached"},
 	{"copy the mounts of", syscall.EPERM, "coracle must run as root here"},
 	{"find /", syscall.ELOOP, "a symbolic link there leads in a circle or is a magic link"},
-	{"open /dev and follow no link", syscall.ELOOP, "/dev of the image is a symbolic link; make it a directory, or mount a tmpfs there"},
+	{"follow no link to /", syscall.ELOOP, "the image has a symbolic link there, which could lead anywhere; make it a directory"},
 	{"raise the hard limit of RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},
 	{"set oom_score_adj", syscall.EACCES, "it cannot be lowered: coracle lacks CAP_SYS_RESOURCE"},
 	{"create ", syscall.EINVAL, "the file system does not take one of the options, or its value"},

@@ -114,15 +114,21 @@ func (c *compiler) deviceDirectory(name string) prog.Arg {
 	if dir == "" {
 		return c.root
 	}
+	if fd, ok := c.dirs[dir]; ok && c.mountAt(dir) != nil { // the mount that was put there
+		return fd.Arg()
+	}
+	return c.linkless(dir)
+}
+
+// linkless makes sure that a directory of the container is there and that no
+// component of its path is a symbolic link.
+func (c *compiler) linkless(dir string) prog.Arg {
 	key := "nolink:" + dir
 	if fd, ok := c.dirs[key]; ok {
 		return fd.Arg()
 	}
-	if fd, ok := c.dirs[dir]; ok && c.mountAt(dir) != nil { // the mount that was put there
-		return fd.Arg()
-	}
 	c.directory(dir)
-	fd := c.b.Get("/"+dir, "open /"+dir+" and follow no link", prog.Openat2, c.root, c.b.String(dir),
+	fd := c.b.Get("/"+dir, "follow no link to /"+dir, prog.Openat2, c.root, c.b.String(dir),
 		c.openHow(linux.O_PATH|linux.O_DIRECTORY, "O_PATH|O_DIRECTORY, IN_ROOT|NO_SYMLINKS", noLinks), prog.Int(howSize))
 	c.dirs[key] = fd
 	return fd.Arg()
