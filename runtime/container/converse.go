@@ -102,6 +102,18 @@ func (m *maker) act(h *plan.HostStep) error {
 		m.hooked = true
 		return runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
 	}
+	return m.record(h)
+}
+
+// record writes down what has been made.
+func (m *maker) record(h *plan.HostStep) error {
+	switch h.Do {
+	case plan.WriteState:
+		m.state.Status = Status(h.Value)
+		return m.state.write()
+	case plan.WritePIDFile:
+		return writePIDFile(h.Path, m.state.PID)
+	}
 	return fmt.Errorf("bug: %s at a gate", h.Doing)
 }
 
@@ -125,15 +137,6 @@ func (m *maker) created() error {
 		}
 		if err != nil {
 			return hostError(h, err)
-		}
-	}
-	m.state.Status = Created
-	if err := m.state.write(); err != nil {
-		return err
-	}
-	if m.options.PIDFile != "" {
-		if err := writePIDFile(m.options.PIDFile, m.state.PID); err != nil {
-			return err
 		}
 	}
 	if err := sys.Send(m.gate, append([]byte(program), 0)); err != nil {

@@ -70,7 +70,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
+	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, PIDFile: o.PIDFile, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
 	return raw, p, c, err
 }
 
@@ -165,17 +165,32 @@ func (m *maker) make(raw []byte, image *launch.Image) error {
 	if err := cgroup.EnsureEmpty(m.state.Cgroups); err != nil {
 		return err
 	}
-	if err := sys.WriteNewFile(m.state.lock, config.Name, raw); err != nil {
-		return &fail.Error{Where: m.state.ID, Doing: "keep its config", Err: err}
-	}
-	if err := m.state.write(); err != nil {
-		return err
+	for i := range m.plan.Host {
+		if h := &m.plan.Host[i]; h.At == plan.AtSpawn {
+			if err := m.journal(h, raw); err != nil {
+				return err
+			}
+		}
 	}
 	defer m.closeInputs()
 	if err := m.before(image); err != nil {
 		return err
 	}
 	return m.converse()
+}
+
+// journal takes the host steps that stand before everything else; the directory
+// is there already, as the lock is on it.
+func (m *maker) journal(h *plan.HostStep, raw []byte) error {
+	switch h.Do {
+	case plan.KeepConfig:
+		if err := sys.WriteNewFile(m.state.lock, config.Name, raw); err != nil {
+			return &fail.Error{Where: m.state.ID, Doing: "keep its config", Err: err}
+		}
+	case plan.WriteState:
+		return m.state.write()
+	}
+	return nil
 }
 
 // before takes the host steps that stand before the process.
@@ -190,7 +205,7 @@ func (m *maker) before(image *launch.Image) error {
 	m.applied = true
 	for i := range m.plan.Host {
 		h := &m.plan.Host[i]
-		if h.At != plan.AtSpawn || h.Do == plan.CgroupOp {
+		if h.At != plan.AtSpawn || h.Do == plan.CgroupOp || h.Do.Journal() {
 			continue
 		}
 		if h.Do == plan.Spawn {

@@ -18,6 +18,7 @@ const pathMax = 4096
 // on the container no longer dies with its creator.
 func (c *compiler) created() {
 	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
+	c.recordCreated()
 	c.program = c.b.Struct("program", make([]byte, pathMax))
 	c.b.From("")
 	c.wait(AtCreated, "say that all is made", c.program, pathMax)
@@ -29,6 +30,8 @@ func (c *compiler) start() {
 	b := &c.b
 	p := c.spec.Process
 	b.From("")
+	c.recordStarted()
+	c.plan.Accept = b.Len()
 	conn := b.Get("start", "wait for start", prog.Accept4, c.listener.Arg(), prog.Int(0), prog.Int(0), flags(linux.SOCK_CLOEXEC, "SOCK_CLOEXEC"))
 	b.Do("report to it", prog.Dup3, conn.Arg(), c.gate.Arg(), flags(linux.O_CLOEXEC, "O_CLOEXEC"))
 	if c.spec.Hooks != nil {
@@ -47,6 +50,7 @@ func (c *compiler) start() {
 	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
 	b.Try(linux.EPIPE, "say that execve comes next", prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(AboutToRun, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
 	b.From("process.args")
+	c.plan.Execve = b.Len()
 	b.Do("execute "+p.Args[0], prog.Execve, c.program, b.Vector("args", p.Args), b.Vector("env", p.Env))
 	b.Place(c.gone)
 	b.From("")

@@ -20,6 +20,7 @@ import (
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/facts"
 	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden plans")
@@ -158,7 +159,8 @@ func sound(t testing.TB, p *plan.Plan) {
 	}
 	opened := make([]int, len(p.Init.Inputs))
 	spawned := false
-	gates := map[int]bool{}
+	// start, not create, takes the steps at these two.
+	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true}
 	last := -1
 	for _, g := range p.Gates {
 		if g.Step <= last || g.Step >= len(p.Init.Steps) {
@@ -187,6 +189,9 @@ func sound(t testing.TB, p *plan.Plan) {
 		if n != 1 {
 			t.Errorf("input %s is opened by %d host steps", p.Init.Inputs[i], n)
 		}
+	}
+	if p.Init.Steps[p.Accept].Call != prog.Accept4 || p.Init.Steps[p.Execve].Call != prog.Execve {
+		t.Errorf("steps %d and %d are no accept4 and execve", p.Accept, p.Execve)
 	}
 	steps := 0
 	for _, l := range p.Lines() {

@@ -29,9 +29,10 @@ type Request struct {
 	Bundle       string // absolute path
 	Config       *config.Config
 	Facts        facts.Facts
-	PreserveFDs  int  // descriptors from 3 on that the container keeps
-	NoPivot      bool // --no-pivot: change the root with chroot(2)
-	NoNewKeyring bool // --no-new-keyring: keep the caller's session keyring
+	PreserveFDs  int    // descriptors from 3 on that the container keeps
+	PIDFile      string // --pid-file
+	NoPivot      bool   // --no-pivot: change the root with chroot(2)
+	NoNewKeyring bool   // --no-new-keyring: keep the caller's session keyring
 }
 
 // A Plan is everything that create and start do.
@@ -39,6 +40,8 @@ type Plan struct {
 	Init     *prog.Program
 	Host     []HostStep // in the order in which they happen
 	Gates    []Gate     // in their order
+	Accept   int        // the step that waits for start
+	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
 	Cgroup   resources.Cgroup
 	Warnings []string
@@ -56,6 +59,7 @@ const (
 	HookEnded                       // value: wait status of that hook
 	AtCreated                       // gate: all is done but start; answered with the path to execute
 	AboutToRun                      // the next step is execve
+	AtStart                         // no mark: before the launch program is let go on by start
 	AtSpawn    prog.Mark = 0        // host steps before there is a process
 )
 
@@ -108,6 +112,12 @@ const (
 	Spawn
 	WriteFile
 	RunHook
+	MakeState    // the directory of the state
+	KeepConfig   // in it
+	WriteState   // state.json with the status Value
+	WritePIDFile // for the engine
+	Connect      // to the socket of start
+	RemoveSocket
 	RaiseLimit  // of the runtime itself, which the process inherits
 	FindProgram // look up args[0], answer the gate with its path
 )
@@ -198,6 +208,7 @@ func (c *compiler) input(name string, s HostStep) prog.Input {
 
 // begin makes what every program starts with.
 func (c *compiler) begin() {
+	c.journal()
 	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
 		for i := range list {
 			at := AtSpawn

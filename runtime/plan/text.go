@@ -35,12 +35,18 @@ func (p *Plan) Lines() []Line {
 	}
 	host(AtSpawn)
 	for i := range p.Init.Steps {
+		if i == p.Accept {
+			host(AtStart)
+		}
 		ret, call, branch := p.Init.Line(i, errnoName)
 		lines = append(lines, Line{Step: i, Result: ret, Call: call, Branch: branch, Doing: p.Init.Steps[i].Doing, From: p.Init.Steps[i].From})
 		for _, g := range p.Gates {
 			if g.Step == i {
 				host(g.Mark)
 			}
+		}
+		if i == p.Execve {
+			host(AboutToRun)
 		}
 	}
 	return lines
@@ -113,7 +119,7 @@ func (h *HostStep) call() string {
 	case FindProgram:
 		return "look up " + q(h.Value) + " in PATH below the root"
 	}
-	return "unknown"
+	return h.recordCall()
 }
 
 // Text is the plan as "coracle plan" prints it.
