@@ -67,7 +67,11 @@ func (w *walker) error(doing, path string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
 	}
-	return &fail.Error{Where: w.where, Doing: doing + " " + path, Err: err}
+	e := &fail.Error{Where: w.where, Doing: doing + " " + path, Err: err}
+	if errors.Is(err, syscall.EACCES) {
+		e.Hint = "without root, directories of the image that their owner cannot read have to be opened first: chmod u+rx"
+	}
+	return e
 }
 
 func join(dir, name string) string {

@@ -145,9 +145,11 @@ func TestRootLayersRuntimes(t *testing.T) {
 	must(t, store, "import", "--env", "A=b", "--workdir", "/tmp", testkit.Rootfs(t), "busybox:1")
 	bundle := filepath.Join(dir, "bundle")
 	must(t, store, "unpack", "--pids", "20", "--memory", "64M", "--hostname", "box", "busybox:1", bundle, "--", "/bin/busybox", "sh", "-c", "hostname; echo $A; id -u; exit 7")
-	c := exec.Command("runc", "--root", filepath.Join(dir, "state"), "run", "-b", bundle, "coracle-layers-test")
-	out, err := c.Output()
-	if c.ProcessState.ExitCode() != 7 || string(out) != "box\nb\n0\n" {
-		t.Errorf("runc: %v, printed %q", err, out)
+	for _, runtime := range []string{"runc", testkit.Bin(t, "coracle")} {
+		c := exec.Command(runtime, "--root", filepath.Join(dir, "state"), "run", "-b", bundle, "coracle-layers-test")
+		out, err := c.Output()
+		if c.ProcessState.ExitCode() != 7 || string(out) != "box\nb\n0\n" {
+			t.Errorf("%s: %v, printed %q", runtime, err, out)
+		}
 	}
 }
