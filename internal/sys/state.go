@@ -66,3 +66,13 @@ func WriteNewFile(dirFD int, name string, data []byte) error {
 	}
 	return err
 }
+
+// Inherited returns EBADF unless fd is open and was so when the program began:
+// whatever it has opened since is close-on-exec.
+func Inherited(fd int) error {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err == nil && flags&unix.FD_CLOEXEC != 0 {
+		return unix.EBADF
+	}
+	return err
+}

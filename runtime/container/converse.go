@@ -112,6 +112,7 @@ func (m *maker) record(h *plan.HostStep) error {
 		m.state.Status = Status(h.Value)
 		return m.state.write()
 	case plan.WritePIDFile:
+		m.wrotePID = true
 		return writePIDFile(h.Path, m.state.PID)
 	}
 	return fmt.Errorf("bug: %s at a gate", h.Doing)

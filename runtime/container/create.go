@@ -87,6 +87,9 @@ func (s Store) Create(o Options) (*Container, error) {
 	if err := o.checkTerminal(c.Process.Terminal); err != nil {
 		return nil, err
 	}
+	if err := o.checkPreserved(); err != nil {
+		return nil, err
+	}
 	image, err := launch.Assemble(p.Init)
 	if err != nil {
 		return nil, err
@@ -117,6 +120,18 @@ func (o Options) checkTerminal(terminal bool) error {
 	case terminal && o.Detach && o.ConsoleSocket == "":
 		return &fail.Error{Where: "config.json process.terminal", Doing: "a detached container with a terminal needs somebody who has its other side",
 			Hint: "give --console-socket, or set process.terminal to false"}
+	}
+	return nil
+}
+
+// checkPreserved makes sure that the descriptors of --preserve-fds are the
+// caller's: those that coracle opens itself are close-on-exec, and must not get
+// into the container in the place of one that the caller forgot.
+func (o Options) checkPreserved() error {
+	for fd := 3; fd < 3+o.PreserveFDs; fd++ {
+		if err := sys.Inherited(fd); err != nil {
+			return &fail.Error{Where: "--preserve-fds", Doing: "pass on descriptor " + itoa(fd), Err: err, Hint: "open it before coracle is called"}
+		}
 	}
 	return nil
 }
@@ -157,6 +172,8 @@ type maker struct {
 	master  int
 	hooked  bool // hooks of the runtime namespace have run
 	applied bool // cgroups have been made
+
+	wrotePID bool
 }
 
 func (m *maker) make(raw []byte, image *launch.Image) error {
@@ -395,6 +412,9 @@ func (m *maker) undo() {
 	}
 	if m.hooked && m.state.Hooks != nil { // spec, lifecycle: a failed create ends like a delete
 		m.state.poststop(m.options.Warn)
+	}
+	if m.options.PIDFile != "" && m.wrotePID {
+		os.Remove(m.options.PIDFile)
 	}
 	if err := m.state.remove(); err != nil {
 		m.options.Warn("%s", fail.Reason(err))
