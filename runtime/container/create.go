@@ -251,8 +251,11 @@ func (m *maker) cgroupOps(at prog.Mark) []resources.Op {
 
 // hostError says which field a host step was for.
 func hostError(h *plan.HostStep, err error) error {
-	if e, ok := errors.AsType[*fail.Error](err); ok && e.Where != "" {
-		return err
+	if e, ok := errors.AsType[*fail.Error](err); ok {
+		if e.Where == "" {
+			e.Where = where(h.From)
+		}
+		return e
 	}
 	return &fail.Error{Where: where(h.From), Doing: h.Doing, Err: err, Hint: hintFor(h.Doing, err)}
 }
@@ -318,7 +321,7 @@ func cloneDevice(h *plan.HostStep) (int, error) {
 	}
 	mode, rdev, err := sys.Fstat(fd)
 	if err == nil && (mode&linux.S_IFMT != h.Mode || rdev != h.Rdev) {
-		err = &fail.Error{Doing: h.Path + " is not the device that its name promises"}
+		err = &fail.Error{Doing: h.Doing + ": it is not the device that its name promises"}
 	}
 	if err != nil {
 		sys.Close(fd)

@@ -46,6 +46,9 @@ func (c *compiler) paths() {
 		c.b.From(index("linux.readonlyPaths", i))
 		c.readonlyPath(inside(p))
 	}
+	if len(c.spec.Linux.MaskedPaths) > 0 && c.watched() {
+		c.scratch()
+	}
 	for i, p := range c.spec.Linux.MaskedPaths {
 		c.b.From(index("linux.maskedPaths", i))
 		c.maskedPath(inside(p), c.null, c.empty)
@@ -70,7 +73,8 @@ func (c *compiler) readonlyPath(name string) {
 // scratch makes a read-only tmpfs with what masks are made of: a null device and
 // an empty directory. Only mounts of a namespace can be copied (before Linux
 // 6.15), so it is attached on top of the host's root, below the container's, and
-// goes when the host's root is detached.
+// goes when the host's root is detached. Hooks that enter the mount namespace
+// would land on it, so it comes after them.
 //
 // In a user namespace nodes cannot be made; the null device is the host's then,
 // which the parent verifies.

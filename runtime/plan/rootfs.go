@@ -14,9 +14,8 @@ import (
 )
 
 // rootfs attaches the root file system. The parent has made a detached copy of
-// the bundle's tree; it is put on top of the host's root, where paths do not
-// lead, so that mounts can be made on it and pivot_root finds it. All later work
-// is done through its descriptor.
+// the bundle's tree; it is attached so that mounts can be made on it. All later
+// work is done through its descriptor.
 func (c *compiler) rootfs() {
 	b := &c.b
 	if !c.fresh(specs.MountNamespace) {
@@ -34,12 +33,42 @@ func (c *compiler) rootfs() {
 	b.From("linux.rootfsPropagation")
 	b.Do("keep mounts from reaching the host", prog.MountSetattr, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"), flags(linux.AT_RECURSIVE, "AT_RECURSIVE"),
 		c.mountAttr(MountAttr{Propagation: linux.MS_SLAVE, Text: "slave"}), prog.Int(attrSize))
-	if len(c.spec.Linux.MaskedPaths) > 0 {
+	if len(c.spec.Linux.MaskedPaths) > 0 && !c.watched() {
 		c.scratch()
 	}
 	b.From("root.path")
-	c.attach("attach the root file system", in.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
+	c.attachRoot(root, in.Arg())
 	c.root = in.Arg()
+}
+
+// watched tells whether somebody else looks at the mounts before the root is
+// changed: hooks do.
+func (c *compiler) watched() bool {
+	h := c.spec.Hooks
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 //nolint:staticcheck // prestart is deprecated, not gone
+}
+
+// attachRoot puts the root where pivot_root(2) wants it: somewhere. On top of "/"
+// nobody finds it. But hooks look for it at root.path, in the container's mount
+// namespace, and mount on it there; in a user namespace its root may have no way
+// to that path.
+func (c *compiler) attachRoot(name string, root prog.Arg) {
+	b := &c.b
+	const doing = "attach the root file system"
+	host := prog.Const(atFDCWD, "AT_FDCWD")
+	if !c.watched() {
+		c.attach(doing, root, host, b.String("/"))
+		return
+	}
+	step := b.Do(doing+" at "+name, prog.MoveMount, root, b.String(""), host, b.String(name), flags(linux.MOVE_MOUNT_F_EMPTY_PATH|linux.MOVE_MOUNT_T_SYMLINKS, "F_EMPTY_PATH|T_SYMLINKS"))
+	if _, _, user := c.namespace(specs.UserNamespace); user {
+		hidden, done := b.Label(), b.Label()
+		step.Branch = prog.Branch{Result: -int64(linux.EACCES), To: hidden}
+		b.Jump(done)
+		b.Place(hidden)
+		c.attach(doing, root, host, b.String("/"))
+		b.Place(done)
+	}
 }
 
 // rootPath is root.path on the host.

@@ -12,10 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/coracle-oci/coracle/internal/testkit"
 	"github.com/coracle-oci/coracle/runtime/probe"
@@ -307,4 +309,25 @@ func mapped(s *specs.Spec) {
 	namespace(specs.UserNamespace, "")(s)
 	s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 200000, Size: 65536}}
+}
+
+// becomeSubreaper makes orphans our children for the time of the test, as
+// engines do, prctl(2).
+func becomeSubreaper(t testing.TB) {
+	t.Helper()
+	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	t.Cleanup(func() {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// killText kills the process whose pid a file holds.
+func killText(text string) error {
+	pid, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return err
+	}
+	return unix.Kill(pid, unix.SIGKILL)
 }
