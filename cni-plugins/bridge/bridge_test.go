@@ -91,7 +91,7 @@ func TestEverythingHasAnUndo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, s := range append(p, Masquerade(a, result)...) {
-		if s.Sysctl == nil && s.In != plan.Container && len(s.Undo) == 0 {
+		if s.Sysctl == nil && s.In != plan.Container && len(s.Undo) == 0 && !strings.HasPrefix(s.Do[0].Doing, "let the carrier") {
 			t.Errorf("step %d cannot be taken back: %v", i, s.Do)
 		}
 	}

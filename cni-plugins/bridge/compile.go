@@ -175,6 +175,11 @@ func (c *compiler) inside(result *plugin.Result) {
 		c.sysctl(plan.Container, "net/ipv6/conf/"+c.Ifname+"/disable_ipv6", "0")
 	}
 	c.plan = append(c.plan, plan.Step{In: plan.Container, Do: do})
+	settle := []netlink.Message{netlink.Settle(c.Host)}
+	if c.Facts.Bridge == nil || !c.Facts.Bridge.Running() { // its first port brings it up
+		settle = append(settle, netlink.Settle(c.Config.Bridge))
+	}
+	c.host(settle, nil)
 }
 
 // Masquerade returns the steps that make the host speak for the container.

@@ -159,6 +159,16 @@ func GetLink(name string) Message {
 	return w.message(linux.RTM_GETLINK, 0, "look up link "+name)
 }
 
+// Settle is a question whose answer does not matter. That the other end of a
+// pair came up reaches the bridge by a worker of the kernel, some time later,
+// and until then a port drops frames; since Linux 6.9 to ask for a link does
+// that work at once.
+func Settle(name string) Message {
+	m := GetLink(name)
+	m.Doing = "let the carrier of " + name + " settle"
+	return m
+}
+
 // GetPorts asks for the ports of a bridge.
 func GetPorts(bridge string) Message {
 	w := linkHeader(0, 0)
@@ -183,6 +193,9 @@ type Link struct {
 
 // Up tells whether the link is up.
 func (l Link) Up() bool { return l.Flags&linux.IFF_UP != 0 }
+
+// Running tells whether the link is up and has a carrier.
+func (l Link) Running() bool { return l.Flags&linux.IFF_RUNNING != 0 }
 
 // Promisc tells whether the link takes frames for anybody.
 func (l Link) Promisc() bool { return l.Flags&linux.IFF_PROMISC != 0 }

@@ -62,6 +62,7 @@ const (
 	IFLA_LINK              = unix.IFLA_LINK
 	IFLA_AF_SPEC           = unix.IFLA_AF_SPEC
 	IFF_UP                 = unix.IFF_UP
+	IFF_RUNNING            = unix.IFF_RUNNING
 	IFF_PROMISC            = unix.IFF_PROMISC
 )
 
