@@ -7,7 +7,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -260,5 +263,36 @@ func TestSize(t *testing.T) {
 	}
 	if got := printable("a\x1b[31mb\n\u0085c"); got != "a?[31mb??c" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestPullUnchanged: registries count pulls. An image that has not changed costs
+// one HEAD request.
+func TestPullUnchanged(t *testing.T) {
+	s, address := newSession(t)
+	s.ok("push", "--insecure", "app:1", "docker://"+address+"/app:1")
+	var log []string
+	target, err := url.Parse("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(target)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log = append(log, r.Method+" "+r.URL.Path) // one connection, one request at a time
+		forward.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	name := strings.TrimPrefix(proxy.URL, "http://") + "/app:1"
+	other := session{t, filepath.Join(t.TempDir(), "other")}
+	other.ok("pull", "--insecure", "--jobs", "1", name)
+	if len(log) != 5 { // HEAD and GET of the index, manifest, config, layer
+		t.Errorf("the first time: %q", log)
+	}
+	log = nil
+	other.ok("pull", "--insecure", "--all", "--jobs", "1", name)
+	log = nil
+	other.ok("pull", "--insecure", "--all", name)
+	if len(log) != 1 || log[0] != "HEAD /v2/app/manifests/1" {
+		t.Errorf("the second time: %q", log)
 	}
 }
