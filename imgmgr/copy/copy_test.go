@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -421,6 +422,39 @@ func TestHostileArchives(t *testing.T) {
 	defer s.Close()
 	p, err := pull(t, s, newStore(t), "x:1", amd64)
 	if err != nil || !slices.ContainsFunc(p.Blobs, func(i Item) bool { return i.Digest == missing.Digest }) {
+		t.Error(err)
+	}
+}
+
+// TestPullWaitsForOthers: a blob that another process fetches is waited for, and
+// the wait ends with the context.
+func TestPullWaitsForOthers(t *testing.T) {
+	from, to := newStore(t), newStore(t)
+	root := image(t, from, "linux/amd64", "one")
+	tag(t, from, "x:1", root)
+	layer := descriptor.Of(v1.MediaTypeImageLayer, []byte("one"))
+	other, err := to.Ingest(layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := PlanPull(t.Context(), source(t, from, "x:1"), to, amd64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := Pull(ctx, source(t, from, "x:1"), to, "x:1", p, amd64, Options{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want the deadline", err)
+	}
+	done := make(chan error)
+	go func() { done <- Pull(t.Context(), source(t, from, "x:1"), to, "x:1", p, amd64, Options{}) }()
+	if _, err := other.Write([]byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || !to.Has(layer) {
 		t.Error(err)
 	}
 }

@@ -84,7 +84,7 @@ func PlanPull(ctx context.Context, s Source, to *layout.Layout, want Selection) 
 
 // fetch brings one blob, and reports whether it was not there already.
 func fetch(ctx context.Context, s Source, d v1.Descriptor, to *layout.Layout) (bool, error) {
-	i, err := to.Ingest(d)
+	i, err := ingest(ctx, d, to)
 	if err != nil {
 		return false, err
 	}
@@ -98,6 +98,32 @@ func fetch(ctx context.Context, s Source, d v1.Descriptor, to *layout.Layout) (b
 		_ = i.Discard() // the first error says it all
 	}
 	return true, err
+}
+
+// ingest opens a partial blob. That may wait for another process that fetches the
+// same one, in a flock(2) that nothing wakes: when the context ends we stop
+// waiting for the answer instead, and whoever gets it then closes it.
+func ingest(ctx context.Context, d v1.Descriptor, to *layout.Layout) (*layout.Ingest, error) {
+	type answer struct {
+		i   *layout.Ingest
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		i, err := to.Ingest(d)
+		answers <- answer{i, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.i, a.err
+	case <-ctx.Done():
+		go func() {
+			if a := <-answers; a.err == nil {
+				a.i.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
 }
 
 // store writes a document under its own digest, whatever its algorithm.
