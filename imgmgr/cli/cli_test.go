@@ -288,11 +288,17 @@ func TestPullUnchanged(t *testing.T) {
 	if len(log) != 5 { // HEAD and GET of the index, manifest, config, layer
 		t.Errorf("the first time: %q", log)
 	}
-	log = nil
-	other.ok("pull", "--insecure", "--all", "--jobs", "1", name)
-	log = nil
-	other.ok("pull", "--insecure", "--all", name)
-	if len(log) != 1 || log[0] != "HEAD /v2/app/manifests/1" {
-		t.Errorf("the second time: %q", log)
+	for _, flags := range [][]string{{}, {"--platform", "amd64"}, {"--all"}} {
+		args := append([]string{"pull", "--insecure", "--jobs", "1", name}, flags...)
+		other.ok(args...)
+		log = nil
+		other.ok(args...)
+		if len(log) != 1 || log[0] != "HEAD /v2/app/manifests/1" {
+			t.Errorf("%q, the second time: %q", flags, log)
+		}
+	}
+	// Another platform is another choice.
+	if got := other.ok("pull", "--insecure", "--platform", "arm64", name); got == other.ok("pull", "--insecure", "--platform", "amd64", name) {
+		t.Errorf("both platforms are %s", got)
 	}
 }

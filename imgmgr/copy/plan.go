@@ -19,6 +19,9 @@ type Selection struct {
 	All      bool        // the index itself, with all that it names
 	Platform v1.Platform // else the image for this platform
 	Strict   bool        // the user named the platform: an image of another is refused, too
+
+	// chosen is what was chosen from an index before, or nil.
+	chosen func(index digest.Digest) (v1.Descriptor, bool)
 }
 
 // A Plan is what a copy does, in this order: the blobs, then the documents.
@@ -27,6 +30,7 @@ type Plan struct {
 	Blobs     []Item     // configs and layers
 	Documents []Document // manifests and indexes, children before parents
 	Foreign   []v1.Descriptor
+	index     digest.Digest // the index that Root was chosen from, or ""
 }
 
 // An Item is a blob to move.
@@ -52,14 +56,18 @@ const (
 // tells what the destination has. known may return a document without asking the
 // source, or nil; it may be nil itself.
 func Compile(ctx context.Context, s Source, want Selection, have func(v1.Descriptor) bool, known func(v1.Descriptor) []byte) (*Plan, error) {
-	root, err := s.Root(ctx)
+	named, err := s.Root(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c := &compiler{source: s, want: want, have: have, known: known, seen: map[digest.Digest]bool{}, plan: &Plan{}}
+	root := named
 	if !want.All {
-		if root, err = c.narrow(ctx, root); err != nil {
+		if root, err = c.narrow(ctx, named); err != nil {
 			return nil, err
+		}
+		if root.Digest != named.Digest {
+			c.plan.index = named.Digest
 		}
 	}
 	c.plan.Root = root
@@ -80,6 +88,11 @@ func (c *compiler) narrow(ctx context.Context, d v1.Descriptor) (v1.Descriptor, 
 	for range maxDepth {
 		if descriptor.KindOf(d.MediaType) != descriptor.KindIndex {
 			return d, nil
+		}
+		if c.want.chosen != nil {
+			if before, ok := c.want.chosen(d.Digest); ok {
+				return before, nil
+			}
 		}
 		where := "index " + string(d.Digest)
 		content, err := c.document(ctx, d)

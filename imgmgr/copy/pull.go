@@ -6,11 +6,13 @@ package copy
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/coracle-oci/coracle/imgmgr/descriptor"
@@ -63,7 +65,40 @@ func Pull(ctx context.Context, s Source, to *layout.Layout, name string, p *Plan
 	}
 	root := p.Root
 	root.URLs = nil
+	if p.index != "" {
+		root.Annotations = maps.Clone(root.Annotations)
+		if root.Annotations == nil {
+			root.Annotations = map[string]string{}
+		}
+		root.Annotations[chosenFrom] = choice(p.index, want.Platform)
+	}
 	return to.Tag(name, root)
+}
+
+// chosenFrom is the annotation in index.json that says from which index, and for
+// which platform, an image was chosen. The index itself is not kept; without the
+// note, the next pull would have to ask for it again, which registries count.
+const chosenFrom = "io.coracle.chosen-from"
+
+func choice(index digest.Digest, p v1.Platform) string {
+	return string(index) + " " + descriptor.FormatPlatform(descriptor.Normalize(p))
+}
+
+// chosenBefore looks for the notes in a layout.
+func chosenBefore(l *layout.Layout, p v1.Platform) func(digest.Digest) (v1.Descriptor, bool) {
+	return func(index digest.Digest) (v1.Descriptor, bool) {
+		_, manifests, err := l.Names()
+		if err != nil {
+			return v1.Descriptor{}, false
+		}
+		for _, d := range manifests {
+			if d.Annotations[chosenFrom] == choice(index, p) && l.Has(d) {
+				d.Annotations = nil
+				return d, true
+			}
+		}
+		return v1.Descriptor{}, false
+	}
 }
 
 // PlanPull compiles what Pull does. Documents that the layout has are not asked
@@ -79,6 +114,7 @@ func PlanPull(ctx context.Context, s Source, to *layout.Layout, want Selection) 
 		}
 		return content
 	}
+	want.chosen = chosenBefore(to, want.Platform)
 	return Compile(ctx, s, want, to.Has, known)
 }
 
