@@ -167,6 +167,7 @@ func TestBlocks(t *testing.T) {
 		{"reserved type", "1 11"},
 		{"stored, lengths disagree", "1 00 00000 1000000000000000 1000000000000000"},
 		{"distance before the beginning", "1 10 0000001 00000 0000000"},
+		{"distance before the beginning, after a literal", "1 10 00110000 0000001 00001 0000000"},
 		{"288 literals", "1 01 11111 00000 0000"},
 		{"32 distances", "1 01 00000 11111 0000"},
 		{"code lengths over-subscribed", "1 01 00000 00000 0000 100 100 100 000"},
