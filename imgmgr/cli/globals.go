@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/coracle-oci/coracle/imgmgr/layout"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -21,7 +22,8 @@ type globals struct {
 	quiet    bool
 	started  bool // the command line was right, and a verb runs
 	stdout   io.Writer
-	stderr   io.Writer
+	voice    sync.Mutex
+	stderr   io.Writer // one line at a time, under voice
 }
 
 // systemStore is root's store.
@@ -54,16 +56,22 @@ func (g *globals) store() (*layout.Layout, error) {
 	return layout.Create(dir)
 }
 
-// progress tells the user how the work goes: one line on standard error.
+// progress tells the user how the work goes: one line on standard error. Several
+// goroutines may call it.
 func (g *globals) progress(format string, args ...any) {
 	if !g.quiet {
-		fmt.Fprintf(g.stderr, "imgmgr: %s\n", fmt.Sprintf(format, args...))
+		g.say(fmt.Sprintf(format, args...))
 	}
 }
 
 // warn tells the user something that does not end the work.
-func (g *globals) warn(format string, args ...any) {
-	fmt.Fprintf(g.stderr, "imgmgr: warning: %s\n", fmt.Sprintf(format, args...))
+func (g *globals) warn(format string, args ...any) { g.say("warning: " + fmt.Sprintf(format, args...)) }
+
+// say writes one line. What a registry answers may be in it.
+func (g *globals) say(text string) {
+	g.voice.Lock()
+	defer g.voice.Unlock()
+	fmt.Fprintf(g.stderr, "imgmgr: %s\n", printable(text))
 }
 
 // printJSON writes a value as indented JSON, always in the same order. It is the
