@@ -45,7 +45,7 @@ runtime/cmd/coracle              : …/internal/command …/runtime/cli
 tools/gotest                     :
 imgmgr/ref          pure         : …/internal/fail
 imgmgr/descriptor   pure         : …/internal/fail github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
-imgmgr/layout                    : …/internal/fail …/internal/sys …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
+imgmgr/layout                    : …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
 imgmgr/entry        pure         :
 imgmgr/inflate      pure         :
 imgmgr/layer                     : …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/entry …/imgmgr/descriptor …/imgmgr/inflate github.com/opencontainers/go-digest github.com/klauspost/compress

@@ -195,6 +195,7 @@ func removeName(l *layout.Layout, r ref.Ref) error {
 type collected struct {
 	Blobs    []string `json:"blobs"`
 	Partials []string `json:"partials"`
+	Stages   []string `json:"stages"`
 	Bytes    int64    `json:"bytes"`
 }
 
@@ -203,7 +204,7 @@ func newCollectCommand(g *globals) *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "gc",
-		Short: "remove blobs that no image of the store uses, and unfinished downloads",
+		Short: "remove blobs that no image of the store uses, unfinished downloads, and what killed unpacks left",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			asJSON, err := wantJSON(format)
@@ -219,14 +220,14 @@ func newCollectCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer := collected{Blobs: []string{}, Partials: garbage.Partials, Bytes: garbage.Bytes}
+			answer := collected{Blobs: []string{}, Partials: garbage.Partials, Stages: garbage.Stages, Bytes: garbage.Bytes}
 			for _, d := range garbage.Blobs {
 				answer.Blobs = append(answer.Blobs, string(d))
 			}
 			if asJSON {
 				return g.printJSON(answer)
 			}
-			for _, name := range append(answer.Blobs, answer.Partials...) {
+			for _, name := range slices.Concat(answer.Blobs, answer.Partials, answer.Stages) {
 				fmt.Fprintln(g.stdout, name)
 			}
 			verb := "removed"
@@ -234,6 +235,9 @@ func newCollectCommand(g *globals) *cobra.Command {
 				verb = "would remove"
 			}
 			g.progress("%s %d blobs and %d unfinished downloads, %s", verb, len(answer.Blobs), len(answer.Partials), size(answer.Bytes))
+			if n := len(answer.Stages); n > 0 {
+				g.progress("%s %d directories that killed unpacks left", verb, n)
+			}
 			return nil
 		},
 	}

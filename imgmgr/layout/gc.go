@@ -21,7 +21,8 @@ import (
 type Garbage struct {
 	Blobs    []digest.Digest // blobs that no image uses
 	Partials []string        // unfinished blobs that nobody writes, by file name
-	Bytes    int64           // of both
+	Stages   []string        // directories that a killed unpack left, by path
+	Bytes    int64           // of blobs and partials
 }
 
 // Collect removes the blobs that no image of index.json reaches, and partial
@@ -47,6 +48,9 @@ func (l *Layout) Collect(dryRun bool) (Garbage, error) {
 	}
 	var g Garbage
 	if err := l.sweepPartials(&g, dryRun); err != nil {
+		return g, err
+	}
+	if err := l.sweepStages(&g, dryRun); err != nil {
 		return g, err
 	}
 	return g, l.sweepBlobs(&g, used, dryRun)

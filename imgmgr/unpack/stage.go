@@ -12,15 +12,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coracle-oci/coracle/imgmgr/layout"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/inroot"
 	"github.com/coracle-oci/coracle/internal/sys"
 )
-
-// stagePrefix begins the names of directories in the making. One that is not
-// locked was left by a process that was killed; the next unpack beside it
-// removes it.
-const stagePrefix = ".imgmgr-unpack-"
 
 // A stage is a directory beside the target that will be renamed to it, so that
 // the target is there whole or not at all.
@@ -30,10 +26,13 @@ type stage struct {
 	base   string // name of the target in parent
 	name   string // name of the stage in parent
 	dir    *inroot.Dir
+	forget func() // removes the note of the stage
 }
 
-// newStage makes a stage for a target that does not exist.
-func newStage(target string) (*stage, error) {
+// newStage makes a stage for a target that does not exist. A stage that is not
+// locked was left by a process that was killed; the next unpack beside it removes
+// it, or gc of the layout that note belongs to.
+func newStage(target string, note func(path string) (forget func())) (*stage, error) {
 	path, err := filepath.Abs(target)
 	if err != nil {
 		return nil, &fail.Error{Where: target, Doing: "find the directory", Err: err}
@@ -48,7 +47,7 @@ func newStage(target string) (*stage, error) {
 		return nil, s.error("make the directory", err)
 	}
 	if err = s.sweep(); err == nil {
-		err = s.make()
+		err = s.make(filepath.Dir(path), note)
 	}
 	if err != nil || s.dir == nil {
 		s.parent.Close()
@@ -69,9 +68,13 @@ func (s *stage) error(doing string, err error) error {
 
 // make makes and locks the stage. Between the two, another process may take it
 // for a left-over: then the lock is not to be had, or the name is gone.
-func (s *stage) make() error {
+func (s *stage) make(parent string, note func(string) func()) error {
 	for {
-		name := stagePrefix + rand.Text()
+		name := layout.StagePrefix + rand.Text()
+		if s.forget != nil {
+			s.forget()
+		}
+		s.forget = note(filepath.Join(parent, name))
 		if err := s.parent.Mkdir(name, 0o700); err != nil {
 			return err
 		}
@@ -100,7 +103,7 @@ func (s *stage) sweep() error {
 		return err
 	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, stagePrefix) {
+		if !strings.HasPrefix(name, layout.StagePrefix) {
 			continue
 		}
 		if dir, err := s.parent.OpenDir(name); err == nil {
@@ -137,6 +140,9 @@ func (s *stage) close() error {
 		if err = s.parent.RemoveAll(s.name); err != nil {
 			err = s.error("remove "+s.name, err)
 		}
+	}
+	if err == nil {
+		s.forget()
 	}
 	s.dir.Close()
 	s.parent.Close()

@@ -48,7 +48,7 @@ type origin struct {
 
 // Unpack makes the bundle target of an image. On an error, nothing is left.
 func Unpack(ctx context.Context, i *Image, target string, o Options) (err error) {
-	s, err := newStage(target)
+	s, err := newStage(target, i.Layout.NoteStage)
 	if err != nil {
 		return err
 	}

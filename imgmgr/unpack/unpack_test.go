@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -288,11 +289,11 @@ func TestUnpackInterrupted(t *testing.T) {
 func TestSweep(t *testing.T) {
 	l, d := makeImage(t, v1.ImageConfig{}, part{tar: tarOf(t, "f=1")})
 	dir := t.TempDir()
-	dead := filepath.Join(dir, stagePrefix+"dead")
+	dead := filepath.Join(dir, layout.StagePrefix+"dead")
 	if err := os.MkdirAll(filepath.Join(dead, strings.Repeat("deep/", 300)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	living, err := newStage(filepath.Join(dir, "living"))
+	living, err := newStage(filepath.Join(dir, "living"), l.NoteStage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,5 +311,34 @@ func TestSweep(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 		t.Errorf("there is %v", entries)
+	}
+}
+
+// TestSweepByGC: gc of the layout finds what a killed process left anywhere, by
+// its note, and nothing that has not the name of a stage.
+func TestSweepByGC(t *testing.T) {
+	l, _ := makeImage(t, v1.ImageConfig{}, part{tar: tarOf(t, "f=1")})
+	dir := t.TempDir()
+	killed, err := newStage(filepath.Join(dir, "bundle"), l.NoteStage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed.dir.Close() // as the end of the process would, with its lock
+	innocent := filepath.Join(dir, "innocent")
+	if err := os.Mkdir(innocent, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.NoteStage(innocent)
+	for _, dryRun := range []bool{true, false} {
+		garbage, err := l.Collect(dryRun)
+		if want := []string{filepath.Join(dir, killed.name)}; err != nil || !slices.Equal(garbage.Stages, want) {
+			t.Errorf("got %v, %v, want %v", garbage.Stages, err, want)
+		}
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 || entries[0].Name() != "innocent" {
+		t.Errorf("there is %v", entries)
+	}
+	if garbage, err := l.Collect(false); err != nil || len(garbage.Stages) != 0 {
+		t.Errorf("a second gc: %v, %v", garbage.Stages, err)
 	}
 }
