@@ -6,6 +6,10 @@ package console
 import (
 	"io"
 	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
@@ -16,14 +20,23 @@ import (
 // ^C is a character that reaches the container, and the sizes are kept the same.
 type Relay struct {
 	master  *os.File
+	fd      int           // of master; its method Fd would make it blocking
 	saved   *sys.Terminal // what the caller's terminal was; nil: none
+	ended   atomic.Bool   // the container's init has
 	printed chan struct{}
 }
 
+// What is read when the init has ended is what it has left behind: no more than
+// a terminal holds, and it is there within a moment.
+const (
+	moment = 200 * time.Millisecond
+	rest   = 1 << 20
+)
+
 // Connect takes the master over and begins to copy.
 func Connect(master int) (*Relay, error) {
-	sys.SetNonblock(master) // so that Close ends a read that waits
-	r := &Relay{master: os.NewFile(uintptr(master), "terminal"), printed: make(chan struct{})}
+	sys.SetNonblock(master) // so that reads can be given a time
+	r := &Relay{master: os.NewFile(uintptr(master), "terminal"), fd: master, printed: make(chan struct{})}
 	if saved, err := sys.MakeRaw(0); err == nil {
 		r.saved = saved
 		r.Resize()
@@ -31,10 +44,9 @@ func Connect(master int) (*Relay, error) {
 		r.master.Close()
 		return nil, &fail.Error{Where: "standard input", Doing: "set the terminal to raw mode", Err: err}
 	}
-	go func() {
-		io.Copy(os.Stdout, r.master) // ends with EIO when the last process has closed it
-		close(r.printed)
-	}()
+	// A closed standard output is to be an error of write(2), not our end.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go r.print(os.Stdout)
 	go func() {
 		io.Copy(r.master, os.Stdin)
 		if r.saved == nil { // end of a pipe: what a terminal says then is ^D
@@ -44,18 +56,46 @@ func Connect(master int) (*Relay, error) {
 	return r, nil
 }
 
-// Resize gives the container's terminal the size of ours.
-func (r *Relay) Resize() {
-	if r.saved != nil {
-		sys.CopySize(int(r.master.Fd()), 0)
+// print copies what the container says until the last process that has the
+// terminal is gone (EIO) or, once the init has ended, nothing more comes: others
+// may keep the terminal open for ever. Output that nobody takes is dropped, so
+// that the container does not stand still.
+func (r *Relay) print(out io.Writer) {
+	defer close(r.printed)
+	buf := make([]byte, 32<<10)
+	for left := rest; left > 0; {
+		if r.ended.Load() {
+			r.master.SetReadDeadline(time.Now().Add(moment))
+		}
+		n, err := r.master.Read(buf)
+		out.Write(buf[:n])
+		if r.ended.Load() {
+			left -= n
+		}
+		if err != nil {
+			return
+		}
 	}
 }
 
-// Close prints what is left and restores the caller's terminal.
+// Resize gives the container's terminal the size of ours.
+func (r *Relay) Resize() {
+	if r.saved != nil {
+		sys.CopySize(r.fd, 0)
+	}
+}
+
+// Close prints what is left and restores the caller's terminal. The init has ended.
 func (r *Relay) Close() {
+	r.ended.Store(true)
+	r.master.SetReadDeadline(time.Now().Add(moment))
 	<-r.printed
 	r.master.Close()
 	if r.saved != nil {
 		r.saved.Restore()
 	}
 }
+
+// Size gives the terminal of a container that has not begun the size of the
+// caller's, if there is one: the program must not see it change.
+func Size(master int) { sys.CopySize(master, 0) }

@@ -24,6 +24,9 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 		return 0, err
 	}
 	defer c.Close()
+	if c.Master >= 0 {
+		console.Size(c.Master)
+	}
 	if err := c.start(); err != nil {
 		c.abandon(o.Warn)
 		return 0, err
@@ -48,6 +51,9 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 // passedOn is the signals that run passes on to the container's init.
 var passedOn = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
 	syscall.SIGALRM, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH}
+
+// Real-time signals are passed on too: some inits take them for orders, signal(7).
+const rtMin, rtMax = syscall.Signal(34), syscall.Signal(64)
 
 // tidy removes the container after its end, unless somebody else did.
 func (c *Container) tidy(warn func(string, ...any)) error {
@@ -77,6 +83,9 @@ func (c *Container) abandon(warn func(string, ...any)) {
 func (c *Container) attend() (syscall.WaitStatus, error) {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, passedOn...)
+	for number := rtMin; number <= rtMax; number++ {
+		signal.Notify(signals, number)
+	}
 	var terminal *console.Relay
 	if c.Master >= 0 {
 		var err error
