@@ -217,6 +217,10 @@ func (c *compiler) console() {
 		b.Do("set its size", prog.Ioctl, c.ptmx.Arg(), flags(linux.TIOCSWINSZ, "TIOCSWINSZ"), b.Struct("size", size))
 		b.From("process.terminal")
 	}
+	c.plan.Terminal = b.Len()
+	if c.ConsoleSocket != "" {
+		c.host(HostStep{At: Console, Do: SendTerminal, Path: c.ConsoleSocket, Doing: "send the terminal to " + c.ConsoleSocket, From: "process.terminal"})
+	}
 	c.sendFD(Console, "hand it over", c.ptmx)
 	tree := b.Get("console", "copy the mount of the terminal", prog.OpenTree, c.slave.Arg(), b.String(""),
 		flags(linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_EMPTY_PATH, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH"))

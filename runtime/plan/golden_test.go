@@ -159,8 +159,8 @@ func sound(t testing.TB, p *plan.Plan) {
 	}
 	opened := make([]int, len(p.Init.Inputs))
 	spawned := false
-	// start, not create, takes the steps at these two.
-	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true}
+	// start takes the steps at the first two; at the third nothing waits.
+	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true, int(plan.Console): true}
 	last := -1
 	for _, g := range p.Gates {
 		if g.Step <= last || g.Step >= len(p.Init.Steps) {

@@ -25,14 +25,15 @@ import (
 
 // A Request is what is to be compiled.
 type Request struct {
-	ID           string
-	Bundle       string // absolute path
-	Config       *config.Config
-	Facts        facts.Facts
-	PreserveFDs  int    // descriptors from 3 on that the container keeps
-	PIDFile      string // --pid-file
-	NoPivot      bool   // --no-pivot: change the root with chroot(2)
-	NoNewKeyring bool   // --no-new-keyring: keep the caller's session keyring
+	ID            string
+	Bundle        string // absolute path
+	Config        *config.Config
+	Facts         facts.Facts
+	PreserveFDs   int    // descriptors from 3 on that the container keeps
+	PIDFile       string // --pid-file
+	ConsoleSocket string // --console-socket
+	NoPivot       bool   // --no-pivot: change the root with chroot(2)
+	NoNewKeyring  bool   // --no-new-keyring: keep the caller's session keyring
 }
 
 // A Plan is everything that create and start do.
@@ -40,6 +41,7 @@ type Plan struct {
 	Init     *prog.Program
 	Host     []HostStep // in the order in which they happen
 	Gates    []Gate     // in their order
+	Terminal int        // the step that hands the master of the terminal over; 0: none
 	Accept   int        // the step that waits for start
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
@@ -118,8 +120,9 @@ const (
 	WritePIDFile // for the engine
 	Connect      // to the socket of start
 	RemoveSocket
-	RaiseLimit  // of the runtime itself, which the process inherits
-	FindProgram // look up args[0], answer the gate with its path
+	SendTerminal // its master, to the socket of the engine
+	RaiseLimit   // of the runtime itself, which the process inherits
+	FindProgram  // look up args[0], answer the gate with its path
 )
 
 // Compile returns the plan, or a [fail.Error] that names the field that cannot

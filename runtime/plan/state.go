@@ -52,6 +52,8 @@ func (h *HostStep) recordCall() string {
 		return "write " + h.Path + " " + strconv.Quote(h.Value)
 	case WritePIDFile:
 		return "write " + h.Path + " PID"
+	case SendTerminal:
+		return "send the terminal to " + h.Path
 	case Connect:
 		return "connect " + h.Path
 	case RemoveSocket:

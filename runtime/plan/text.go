@@ -45,8 +45,11 @@ func (p *Plan) Lines() []Line {
 				host(g.Mark)
 			}
 		}
-		if i == p.Execve {
+		switch i {
+		case p.Execve:
 			host(AboutToRun)
+		case p.Terminal:
+			host(Console)
 		}
 	}
 	return lines

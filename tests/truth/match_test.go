@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package truth_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// A matcher compares events with what the plan says, in order.
+type matcher struct {
+	t      testing.TB
+	events []event
+	plan   *plan.Plan
+	pid    string
+	open   string // the cgroup file that is open: values for the same file share it
+	memory map[string]bool
+	failed bool
+}
+
+// matchCreate: the host steps of create happen in their order, and nothing else.
+func matchCreate(t testing.TB, events []event, p *plan.Plan, pid string) {
+	t.Helper()
+	m := &matcher{t: t, events: events, plan: p, pid: pid}
+	m.steps(plan.AtSpawn)
+	for i, g := range p.Gates {
+		if p.Terminal != 0 && p.Terminal < g.Step && (i == 0 || p.Terminal > p.Gates[i-1].Step) {
+			m.steps(plan.Console)
+		}
+		m.steps(g.Mark)
+		m.answer(g.Mark)
+	}
+	m.end("create")
+}
+
+// matchStart is the same of start.
+func matchStart(t testing.TB, events []event, p *plan.Plan, pid string) {
+	t.Helper()
+	m := &matcher{t: t, events: events, plan: p, pid: pid}
+	m.steps(plan.AtStart)
+	m.steps(plan.AboutToRun)
+	m.end("start")
+}
+
+func (m *matcher) steps(at prog.Mark) {
+	m.t.Helper()
+	for i := range m.plan.Host {
+		if h := &m.plan.Host[i]; h.At == at && !m.failed {
+			m.step(h)
+		}
+	}
+	m.open = ""
+}
+
+func (m *matcher) end(what string) {
+	if len(m.events) > 0 && !m.failed {
+		m.t.Errorf("%s does what the plan does not say: %s\n\t%s", what, m.events[0].text, m.events[0].call.text)
+	}
+}
+
+// want takes the next event, which must be this one.
+func (m *matcher) want(h *plan.HostStep, format string, args ...any) {
+	m.t.Helper()
+	text := fmt.Sprintf(format, args...)
+	if m.failed {
+		return
+	}
+	if len(m.events) == 0 {
+		m.t.Errorf("%s: nothing happens any more, want %q", h.Doing, text)
+		m.failed = true
+		return
+	}
+	if m.events[0].text != text {
+		m.t.Errorf("%s:\n want %s\n have %s\n call %s", h.Doing, text, m.events[0].text, m.events[0].call.text)
+		m.failed = true
+		return
+	}
+	m.events = m.events[1:]
+}
+
+// next tells whether the next event begins so.
+func (m *matcher) next(prefix string) bool {
+	return len(m.events) > 0 && strings.HasPrefix(m.events[0].text, prefix)
+}
+
+func (m *matcher) skip() string {
+	text := m.events[0].text
+	m.events = m.events[1:]
+	return text
+}
+
+func (m *matcher) step(h *plan.HostStep) {
+	m.t.Helper()
+	m.stateFiles()
+	switch h.Do {
+	case plan.CgroupOp:
+		m.cgroup(h, *h.Op)
+	case plan.Socketpair:
+		m.want(h, "socketpair 0x5|0x80000") // SOCK_SEQPACKET|SOCK_CLOEXEC
+	case plan.Listen:
+		m.want(h, "bind STATE/start")
+		m.want(h, "listen")
+	case plan.OpenTasks:
+		m.want(h, "open %s", h.Path)
+	case plan.OpenNamespace:
+		m.want(h, "read %s", h.Path)
+	case plan.CloneTree:
+		m.cloneTree(h)
+	case plan.CloneDevice:
+		m.want(h, "open_tree %s %#x", h.Path, linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC)
+	case plan.StateFile:
+		m.want(h, "memfd state")
+		if m.memory == nil {
+			m.memory = map[string]bool{}
+		}
+		m.memory[h.Value] = true
+	case plan.OutputFile:
+		m.want(h, "memfd output")
+	case plan.Spawn:
+		m.spawn(h)
+	case plan.WriteFile:
+		file := strings.Replace(h.Path, "PID", m.pid, 1)
+		if !m.next("open " + file) { // before the clone, PID is that of the process that clones
+			file = m.anyPID(h.Path)
+		}
+		m.want(h, "open %s", file)
+		m.want(h, "write %s %s", file, strings.TrimSuffix(h.Value, "\n"))
+	case plan.RunHook:
+		m.want(h, "fork")
+		m.want(h, "execute %s", h.Hook.Path)
+	case plan.RaiseLimit:
+		number, _ := config.RlimitNumber(h.Rlimit.Type)
+		if !m.next(fmt.Sprintf("prlimit %#x ", number)) {
+			return // it is high enough
+		}
+		m.skip()
+	case plan.MakeState:
+		m.want(h, "mkdir %s", h.Path)
+	case plan.KeepConfig:
+		m.want(h, "open %s", h.Path)
+		for m.next("write " + h.Path) {
+			m.skip()
+		}
+	case plan.WriteState:
+		m.writeState(h)
+	case plan.WritePIDFile:
+		temporary := path.Dir(h.Path) + "/." + path.Base(h.Path) + ".new"
+		m.want(h, "open %s", temporary)
+		m.want(h, "write %s %s", temporary, m.pid)
+		m.want(h, "rename %s %s", temporary, h.Path)
+	case plan.SendTerminal:
+		m.want(h, "connect %s", h.Path)
+		m.want(h, "send %q", "/dev/ptmx")
+	case plan.Connect:
+		m.want(h, "connect %s", h.Path)
+	case plan.RemoveSocket:
+		m.want(h, "unlink %s", h.Path)
+	case plan.FindProgram: // reads only
+	default:
+		m.t.Errorf("%s: the test knows nothing of kind %d", h.Doing, h.Do)
+	}
+}
+
+// stateFiles: the states for hooks in the container are written when the init's
+// pid is known, whenever that is.
+func (m *matcher) stateFiles() {
+	for m.next("write /memfd:state ") {
+		text := strings.TrimPrefix(m.skip(), "write /memfd:state ")
+		var state struct{ Status, ID string }
+		if err := json.Unmarshal([]byte(text), &state); err != nil || !m.memory[state.Status] {
+			m.t.Errorf("a state for hooks that the plan does not have: %q, %v", text, err)
+		}
+		delete(m.memory, state.Status)
+	}
+}
+
+func (m *matcher) anyPID(pattern string) string {
+	prefix, suffix, _ := strings.Cut(pattern, "PID")
+	if m.next("open " + prefix) {
+		rest := strings.TrimPrefix(m.events[0].text, "open "+prefix)
+		if pid, ok := strings.CutSuffix(rest, suffix); ok && strings.Trim(pid, "0123456789") == "" {
+			return prefix + pid + suffix
+		}
+	}
+	return pattern
+}
+
+// cgroup: values for one file after the other share its descriptor.
+func (m *matcher) cgroup(h *plan.HostStep, o resources.Op) {
+	m.t.Helper()
+	switch o.Kind {
+	case resources.Mkdir, resources.Leaf:
+		m.want(h, "mkdir %s", o.Path)
+	case resources.Write, resources.WritePresent:
+		if m.open != o.Path && m.next("absent "+o.Path+" = -1 ENOENT") && (o.Or != nil || o.Kind == resources.WritePresent) {
+			m.skip()
+			m.open = ""
+			if o.Or != nil {
+				m.cgroup(h, *o.Or)
+			}
+			return
+		}
+		m.write(h, o.Path, o.Value)
+	case resources.Inherit:
+		if m.next("open "+o.Path) || m.open == o.Path { // it may hold something already
+			m.openFile(h, o.Path)
+			if m.next("write " + o.Path + " ") {
+				m.skip()
+			}
+		}
+	case resources.Enable:
+		m.openFile(h, o.Path)
+		for m.next("write " + o.Path + " +") {
+			m.skip()
+		}
+	case resources.Devices:
+		m.want(h, "bpf 0x5") // BPF_PROG_LOAD
+		m.want(h, "bpf 0x8") // BPF_PROG_ATTACH
+	}
+}
+
+func (m *matcher) openFile(h *plan.HostStep, file string) {
+	if m.open != file {
+		m.want(h, "open %s", file)
+		m.open = file
+	}
+}
+
+func (m *matcher) write(h *plan.HostStep, file, value string) {
+	m.t.Helper()
+	m.openFile(h, file)
+	m.want(h, "write %s %s", file, value)
+}
+
+func (m *matcher) cloneTree(h *plan.HostStep) {
+	flags := fmt.Sprintf("%#x", linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC)
+	if h.Recursive {
+		flags = fmt.Sprintf("%#x", linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_RECURSIVE)
+	}
+	m.want(h, "open_tree %s %s", h.Path, flags)
+	for _, a := range h.Attrs {
+		at := linux.AT_EMPTY_PATH
+		if a.Recursive {
+			at |= linux.AT_RECURSIVE
+		}
+		m.want(h, "mount_setattr %s %s", number(at), attrText(a))
+	}
+}
+
+func (m *matcher) spawn(h *plan.HostStep) {
+	m.want(h, "memfd coracle-init")
+	for m.next("write /memfd:coracle-init ") {
+		m.skip()
+	}
+	into := ""
+	if h.Path != "" {
+		into = " into a cgroup"
+	}
+	m.want(h, "fork%s", into)
+	if !m.next("execute /proc/self/fd/") {
+		m.want(h, "execute /proc/self/fd/N")
+		return
+	}
+	m.skip()
+}
+
+// writeState: the journal is put in place whole or not at all.
+func (m *matcher) writeState(h *plan.HostStep) {
+	temporary := h.Path + ".new"
+	m.want(h, "open %s", temporary)
+	if !m.next("write " + temporary + " ") {
+		m.want(h, "write %s …", temporary)
+		return
+	}
+	text := strings.TrimPrefix(m.skip(), "write "+temporary+" ")
+	var state struct {
+		Status string
+		Pid    int
+	}
+	if err := json.Unmarshal([]byte(text), &state); err != nil || state.Status != h.Value {
+		m.t.Errorf("%s: %v, the state is %q, want %q", h.Doing, err, text, h.Value)
+	}
+	m.want(h, "rename %s %s", temporary, h.Path)
+}
+
+// answer: the program is let go on at each gate; at the last one, with the path
+// that it is to execute.
+func (m *matcher) answer(mark prog.Mark) {
+	m.t.Helper()
+	m.stateFiles()
+	if m.failed {
+		return
+	}
+	if !m.next("send ") {
+		m.want(&plan.HostStep{Doing: "answer gate " + fmt.Sprint(mark)}, "send …")
+		return
+	}
+	if got, last := m.skip(), mark == plan.AtCreated; last != strings.HasPrefix(got, `send "/`) {
+		m.t.Errorf("gate %d is answered with %s", mark, got)
+	}
+}
+
+// attrText is struct mount_attr as strace -X raw prints it, without commas.
+func attrText(a plan.MountAttr) string {
+	return fmt.Sprintf("{attr_set=%s attr_clr=%s propagation=%s userns_fd=0}", number(a.Set), number(a.Clear), number(a.Propagation))
+}
+
+// number is as strace prints it: 0 has no prefix.
+func number[T int | uint64](n T) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", n)
+}
