@@ -139,7 +139,7 @@ func Compile(r Request) (*Plan, error) {
 	}
 	c.plan.Warnings = append(c.plan.Warnings, c.plan.Cgroup.Warnings...)
 	for _, phase := range []func(){
-		c.begin, c.joinCgroups, c.namespaces,
+		c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
 		c.createHooks, c.paths, c.pivot,
 		c.cwd, c.identity, c.created, c.start,
@@ -263,6 +263,11 @@ func (c *compiler) joinCgroups() {
 		in := c.input(index("tasks", i), HostStep{Do: OpenTasks, Path: file, Doing: "open " + file, From: "linux.cgroupsPath"})
 		b.Do("join "+file, prog.Write, in.Arg(), b.String("0"), prog.Int(1))
 	}
+}
+
+// oomScore comes before the user namespace, in which it could not be lowered.
+func (c *compiler) oomScore() {
+	b := &c.b
 	if adj := c.spec.Process.OOMScoreAdj; adj != nil {
 		b.From("process.oomScoreAdj")
 		text := strconv.Itoa(*adj)

@@ -79,7 +79,10 @@ func TestRootHostileLinks(t *testing.T) {
 	}
 	for _, name := range []string{"null", "pts", "console", "ptmx", "fd"} {
 		t.Run("dev/"+name, func(t *testing.T) {
-			v := newVessel(t, func(s *specs.Spec) { s.Mounts = append(s.Mounts[:1], s.Mounts[2:]...); s.Process.Terminal = name == "console" })
+			v := newVessel(t, func(s *specs.Spec) {
+				s.Mounts = append(s.Mounts[:1], s.Mounts[2:]...)
+				s.Process.Terminal = name == "console"
+			})
 			target := filepath.Join(outside, "target-"+name)
 			must(t, os.WriteFile(target, []byte("mine"), 0o644))
 			must(t, os.Symlink(target, v.rootfs("dev/"+name)))
