@@ -35,6 +35,7 @@ type Options struct {
 	NoPivot       bool
 	NoNewKeyring  bool
 	Detach        bool
+	Meanwhile     func() // is called when the process has been started and has work to do
 	Warn          func(format string, args ...any)
 }
 
@@ -71,7 +72,10 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 		return nil, nil, nil, err
 	}
 	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
-	return raw, p, c, err
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return raw, mutated(p), c, nil
 }
 
 // Create makes a container that waits for start, and returns it locked. When it
@@ -349,6 +353,9 @@ func (m *maker) spawn(h *plan.HostStep, image *launch.Image) error {
 		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
 	}
 	m.pid = pid
+	if m.options.Meanwhile != nil {
+		m.options.Meanwhile()
+	}
 	// Only the process has its side of the gate now: when it ends, we see it.
 	for i, fd := range m.inputs {
 		if _, isState := m.states[i]; !isState && !(m.output != 0 && i == m.output) {

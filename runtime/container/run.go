@@ -19,6 +19,14 @@ import (
 // end, deletes the container unless keep says otherwise, and returns the exit
 // status: 128 + N after signal N.
 func (s Store) Run(o Options, keep bool) (int, error) {
+	signals := make(chan os.Signal, 64)
+	if !o.Detach {
+		// To set up signals costs Go a dozen switches between threads: that is
+		// done while the launch program makes namespaces. A signal that comes
+		// before ends coracle, and with it what has been made; Store.make says
+		// what becomes of the rest.
+		o.Meanwhile = func() { signal.Notify(signals, passedOn...) }
+	}
 	c, err := s.Create(o)
 	if err != nil {
 		return 0, err
@@ -35,7 +43,7 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 		return 0, nil
 	}
 	c.Close() // others may look at it, and delete it, while it runs
-	status, err := c.attend()
+	status, err := c.attend(signals)
 	if err != nil {
 		return 0, err
 	}
@@ -76,16 +84,12 @@ func (c *Container) abandon(warn func(string, ...any)) {
 }
 
 // attend passes on signals and the terminal until the init has ended.
-//
-// To set up signals costs Go a dozen switches between threads, so that is done
-// while the container runs already. A signal that came before has ended coracle,
-// and with it the container: see Store.make for what is left then.
-func (c *Container) attend() (syscall.WaitStatus, error) {
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, passedOn...)
-	for number := rtMin; number <= rtMax; number++ {
-		signal.Notify(signals, number)
-	}
+func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
+	go func() { // these cost a millisecond, and most programs get none of them
+		for number := rtMin; number <= rtMax; number++ {
+			signal.Notify(signals, number)
+		}
+	}()
 	var terminal *console.Relay
 	if c.Master >= 0 {
 		var err error

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -63,8 +64,8 @@ func (c *compiler) devices() {
 
 // mountAt returns the last mount of the config on name.
 func (c *compiler) mountAt(name string) *specs.Mount {
-	for i := len(c.spec.Mounts) - 1; i >= 0; i-- {
-		if inside(c.spec.Mounts[i].Destination) == name {
+	for i, target := range slices.Backward(c.targets) {
+		if target == name {
 			return &c.spec.Mounts[i]
 		}
 	}

@@ -28,7 +28,7 @@ func (c *compiler) mount(i int, m *specs.Mount) {
 	field := index("mounts", i)
 	c.b.From(field)
 	o := parseOptions(m.Options)
-	name := inside(m.Destination)
+	name := c.targets[i]
 	switch {
 	case name == "":
 		c.refuse(field+".destination", m.Destination+" is the root itself", 0, "root.path says what is mounted there")

@@ -11,6 +11,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -79,7 +80,7 @@ type HostStep struct {
 	Rlimit    specs.POSIXRlimit
 	Hook      *specs.Hook
 	Op        *resources.Op
-	Doing     string
+	Doing     string // of a CgroupOp: what Op says
 	From      string
 }
 
@@ -129,6 +130,9 @@ const (
 // be honoured.
 func Compile(r Request) (*Plan, error) {
 	c := &compiler{Request: r, spec: &r.Config.Spec, dirs: map[string]prog.Reg{}}
+	for i := range c.spec.Mounts {
+		c.targets = append(c.targets, inside(c.spec.Mounts[i].Destination))
+	}
 	if c.spec.Linux == nil {
 		c.spec.Linux = &specs.Linux{}
 	}
@@ -149,6 +153,9 @@ func Compile(r Request) (*Plan, error) {
 		}
 	}
 	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
+	// What opens descriptors is done before Spawn, whichever phase wants it.
+	spawn := slices.IndexFunc(c.plan.Host, func(h HostStep) bool { return h.Do == Spawn })
+	c.plan.Host = slices.Insert(c.plan.Host, spawn, c.opens...)
 	return &c.plan, nil
 }
 
@@ -161,6 +168,8 @@ type compiler struct {
 	err  error
 	b    prog.Builder
 
+	targets        []string   // where the config mounts something, as inside has it
+	opens          []HostStep // those that open inputs
 	kept           int        // inputs that are needed after all is made: the first ones
 	files          prog.Arg   // what RLIMIT_NOFILE was
 	gate, listener prog.Input // the socket to the parent, and the one that start connects to
@@ -198,14 +207,7 @@ func (c *compiler) host(s HostStep) { c.plan.Host = append(c.plan.Host, s) }
 // input adds a descriptor that the parent opens before it starts the process.
 func (c *compiler) input(name string, s HostStep) prog.Input {
 	s.Input = c.b.Input(name)
-	// What opens descriptors stands before Spawn, wherever the phase that wants it is.
-	for i := range c.plan.Host {
-		if c.plan.Host[i].Do == Spawn {
-			c.plan.Host = append(c.plan.Host[:i], append([]HostStep{s}, c.plan.Host[i:]...)...)
-			return s.Input
-		}
-	}
-	c.host(s)
+	c.opens = append(c.opens, s)
 	return s.Input
 }
 
@@ -218,7 +220,7 @@ func (c *compiler) begin() {
 			if list[i].Late { // it would stop the launch program from becoming the init
 				at = AtCreated
 			}
-			c.host(HostStep{At: at, Do: CgroupOp, Op: &list[i], Doing: list[i].String(), From: list[i].From})
+			c.host(HostStep{At: at, Do: CgroupOp, Op: &list[i], From: list[i].From})
 		}
 	}
 	c.raiseLimits()

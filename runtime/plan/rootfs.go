@@ -275,4 +275,9 @@ func parentOf(name string) string {
 }
 
 // inside is a path of the container without its leading slash: "" for the root.
-func inside(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
+func inside(name string) string {
+	if !path.IsAbs(name) {
+		name = "/" + name
+	}
+	return path.Clean(name)[1:]
+}

@@ -29,7 +29,11 @@ func (p *Plan) Lines() []Line {
 	host := func(at prog.Mark) {
 		for i := range p.Host {
 			if h := &p.Host[i]; h.At == at {
-				lines = append(lines, Line{Step: -1, Result: p.resultOf(h), Call: h.call(), Doing: h.Doing, From: h.From})
+				doing := h.Doing
+				if h.Op != nil {
+					doing = h.Op.String()
+				}
+				lines = append(lines, Line{Step: -1, Result: p.resultOf(h), Call: h.call(), Doing: doing, From: h.From})
 			}
 		}
 	}
