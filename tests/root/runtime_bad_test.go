@@ -135,7 +135,7 @@ func TestRootBundleNames(t *testing.T) {
 	for _, name := range []string{"with space", "line\nbreak", "ünïcode-容器", `quo"te's\`, "-dash", "%s", "comma,equals="} {
 		parent := t.TempDir()
 		bundle := filepath.Join(parent, name)
-		testkit.WriteRootfs(t, filepath.Join(bundle, "rootfs"))
+		writeRootfs(t, filepath.Join(bundle, "rootfs"))
 		testkit.WriteConfig(t, bundle, testkit.Args("echo", "fine"))
 		v := sameBundle(t, bundle)
 		keepControllers(t)

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -37,7 +38,40 @@ func newVessel(t testing.TB, edits ...func(*specs.Spec)) vessel {
 	t.Helper()
 	testkit.Need(t, testkit.Root)
 	keepControllers(t)
-	return sameBundle(t, testkit.Bundle(t, edits...))
+	bundle := filepath.Join(t.TempDir(), "bundle")
+	writeRootfs(t, filepath.Join(bundle, "rootfs"))
+	testkit.WriteConfig(t, bundle, edits...)
+	return sameBundle(t, bundle)
+}
+
+// applets are those of busybox that the scripts of these tests call. To make all
+// four hundred for each container takes most of the time in a slow machine.
+var applets = strings.Fields(`cat chmod cut date dd echo env find grep head hostname id ip ln ls mkdir mount od printf ps pwd readlink
+	rm sed seq sh sleep sort stat stty tail test touch tr true tty umount wc`)
+
+// busybox is what [testkit.Rootfs] has as bin/busybox.
+var busybox struct {
+	sync.Once
+	image []byte
+}
+
+// writeRootfs makes what [testkit.WriteRootfs] does, with fewer applets.
+func writeRootfs(t testing.TB, dir string) {
+	t.Helper()
+	busybox.Do(func() {
+		image, err := os.ReadFile(filepath.Join(testkit.Rootfs(t), "bin/busybox"))
+		must(t, err)
+		busybox.image = image
+	})
+	for _, name := range []string{"bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "var"} {
+		must(t, os.MkdirAll(filepath.Join(dir, name), 0o755))
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "bin/busybox"), busybox.image, 0o755))
+	for _, name := range applets {
+		must(t, os.Symlink("busybox", filepath.Join(dir, "bin", name)))
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0:root:/root:/bin/sh\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "etc/group"), []byte("root:x:0:\n"), 0o644))
 }
 
 // sameBundle makes one more container of a bundle.
