@@ -58,7 +58,7 @@ imgmgr/cmd/imgmgr                : …/internal/command …/imgmgr/cli
 
 internal/netlink    pure         : …/internal/sys/linux
 internal/netlink/conn            : …/internal/fail …/internal/netlink …/internal/sys …/internal/sys/linux
-cni-plugins/plugin  pure         : …/internal/fail
+cni-plugins/plugin  pure         : …/internal/fail github.com/go-json-experiment/json
 cni-plugins/plan    pure         : …/internal/netlink
 cni-plugins/masq    pure         : …/internal/netlink …/internal/sys/linux
 cni-plugins/bridge  pure         : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq

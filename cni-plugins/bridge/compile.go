@@ -240,7 +240,7 @@ func (c *compiler) result() (*plugin.Result, error) {
 		if !ip.Gateway.IsValid() && c.Config.IsGateway {
 			ip.Gateway = ip.Address.Masked().Addr().Next()
 		}
-		ip.Interface, ip.Version = &inContainer, ""
+		ip.Interface = &inContainer
 		r.IPs = append(r.IPs, ip)
 		if c.Config.IsDefaultGateway {
 			r.Routes = withDefault(r.Routes, ip.Gateway)

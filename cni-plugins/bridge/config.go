@@ -8,7 +8,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"strconv"
 
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
@@ -18,45 +17,69 @@ import (
 // Config is the fields of the bridge plugin, with the names that everybody's
 // configuration files use.
 type Config struct {
-	Bridge           string `json:"bridge"` // default cni0
-	IsGateway        bool   `json:"isGateway"`
-	IsDefaultGateway bool   `json:"isDefaultGateway"`
-	ForceAddress     bool   `json:"forceAddress"`
-	IPMasq           bool   `json:"ipMasq"`
-	IPMasqBackend    string `json:"ipMasqBackend"`
-	MTU              int    `json:"mtu"` // 0: the kernel's
-	HairpinMode      bool   `json:"hairpinMode"`
-	PromiscMode      bool   `json:"promiscMode"`
-	PortIsolation    bool   `json:"portIsolation"`
-	EnableDAD        bool   `json:"enabledad"`
+	Bridge           string // default cni0
+	IsGateway        bool
+	IsDefaultGateway bool
+	ForceAddress     bool
+	IPMasq           bool
+	IPMasqBackend    string
+	MTU              int // 0: the kernel's
+	HairpinMode      bool
+	PromiscMode      bool
+	PortIsolation    bool
+	EnableDAD        bool
 
-	MAC  *netlink.MAC `json:"-"` // what the runtime asks for
-	IPAM string       `json:"-"` // ipam.type; without one the container gets no address
+	MAC  *netlink.MAC // what the runtime asks for
+	IPAM string       // ipam.type; without one the container gets no address
 }
 
-// known is the fields of the plugin. The ones that it cannot serve (VLANs, the
-// MAC spoof check, an interface that stays down) are refused by their names
-// unless they ask for nothing.
-var known = []string{
-	"bridge", "isGateway", "isDefaultGateway", "forceAddress", "ipMasq", "ipMasqBackend", "mtu", "hairpinMode", "promiscMode",
-	"portIsolation", "enabledad", "preserveDefaultVlan", // without a VLAN this says nothing
+// field reads a field of the plugin. The ones that it cannot serve (VLANs, the
+// MAC spoof check, an interface that stays down) are not here: they are refused
+// by their names unless they ask for nothing.
+func (c *Config) field(j *plugin.Reader, name string) bool {
+	switch name {
+	case "bridge":
+		j.String(&c.Bridge)
+	case "isgateway":
+		j.Bool(&c.IsGateway)
+	case "isdefaultgateway":
+		j.Bool(&c.IsDefaultGateway)
+	case "forceaddress":
+		j.Bool(&c.ForceAddress)
+	case "ipmasq":
+		j.Bool(&c.IPMasq)
+	case "ipmasqbackend":
+		j.String(&c.IPMasqBackend)
+	case "mtu":
+		j.Int(&c.MTU)
+	case "hairpinmode":
+		j.Bool(&c.HairpinMode)
+	case "promiscmode":
+		j.Bool(&c.PromiscMode)
+	case "portisolation":
+		j.Bool(&c.PortIsolation)
+	case "enabledad":
+		j.Bool(&c.EnableDAD)
+	case "preservedefaultvlan":
+		j.Skip() // without a VLAN it says nothing
+	default:
+		return false
+	}
+	return true
 }
 
 // Parse reads and checks the configuration of a request. It accepts what DEL
 // and GC may meet too: they use only names.
 func Parse(r *plugin.Request) (*Config, error) {
-	c := &Config{Bridge: "cni0"}
-	if err := json.Unmarshal(r.Stdin, c); err != nil {
-		return nil, plugin.Undecodable("standard input", err)
+	c := &Config{}
+	if err := r.ReadOwn(c.field); err != nil {
+		return nil, err
 	}
 	if c.Bridge == "" {
 		c.Bridge = "cni0"
 	}
 	if r.Command == plugin.Del || r.Command == plugin.GC {
-		return c, nil // whatever it says now, what is there has to go
-	}
-	if err := plugin.CheckKeys("", r.Stdin, known...); err != nil {
-		return nil, err
+		return c, nil
 	}
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
 	var err error

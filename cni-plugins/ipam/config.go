@@ -4,7 +4,6 @@
 package ipam
 
 import (
-	"encoding/json"
 	"net/netip"
 
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
@@ -25,30 +24,83 @@ const DataDir = "/var/lib/cni/networks"
 // written is the ipam object as people write it. A single range may stand in
 // the object itself.
 type written struct {
-	Type       string         `json:"type"`
-	Routes     []plugin.Route `json:"routes"`
-	DataDir    string         `json:"dataDir"`
-	ResolvConf string         `json:"resolvConf"`
-	Ranges     [][]rangeText  `json:"ranges"`
+	Routes     []plugin.Route
+	DataDir    string
+	ResolvConf string
+	Ranges     [][]rangeText
 	rangeText
 }
 
-type rangeText struct {
-	Subnet     string `json:"subnet"`
-	RangeStart string `json:"rangeStart"`
-	RangeEnd   string `json:"rangeEnd"`
-	Gateway    string `json:"gateway"`
+func (w *written) read(j *plugin.Reader) {
+	j.Object(func(name string) {
+		switch name {
+		case "type":
+			j.Skip()
+		case "routes":
+			plugin.ReadRoutes(j, &w.Routes)
+		case "datadir":
+			j.String(&w.DataDir)
+		case "resolvconf":
+			j.String(&w.ResolvConf)
+		case "ranges":
+			readSets(j, &w.Ranges)
+		default:
+			if !w.rangeText.field(j, name) {
+				j.Unknown(name)
+			}
+		}
+	})
+}
+
+func readSets(j *plugin.Reader, sets *[][]rangeText) {
+	*sets = nil
+	j.Array(func() {
+		var set []rangeText
+		j.Array(func() {
+			var t rangeText
+			j.Object(func(name string) {
+				if !t.field(j, name) {
+					j.Skip()
+				}
+			})
+			set = append(set, t)
+		})
+		*sets = append(*sets, set)
+	})
+}
+
+type rangeText struct{ Subnet, RangeStart, RangeEnd, Gateway string }
+
+func (t *rangeText) field(j *plugin.Reader, name string) bool {
+	switch name {
+	case "subnet":
+		j.String(&t.Subnet)
+	case "rangestart":
+		j.String(&t.RangeStart)
+	case "rangeend":
+		j.String(&t.RangeEnd)
+	case "gateway":
+		j.String(&t.Gateway)
+	default:
+		return false
+	}
+	return true
 }
 
 // Parse reads and checks what a request says to host-local. DEL and GC only
 // need the place of the ledger, and get it from any configuration.
 func Parse(r *plugin.Request) (*Config, error) {
-	var w written
-	if len(r.Conf.IPAM) == 0 {
+	if r.Conf.IPAM == nil {
 		return nil, plugin.Invalid("ipam", "is missing")
 	}
-	if err := json.Unmarshal(r.Conf.IPAM, &w); err != nil {
-		return nil, plugin.Undecodable("ipam", err)
+	var w written
+	var unsupported error
+	err := plugin.Read("ipam", r.Conf.IPAM, func(j *plugin.Reader) {
+		w.read(j)
+		unsupported = j.Supported()
+	})
+	if err != nil {
+		return nil, err
 	}
 	c := &Config{Routes: w.Routes, DataDir: w.DataDir, ResolvConf: w.ResolvConf}
 	if c.DataDir == "" {
@@ -57,9 +109,8 @@ func Parse(r *plugin.Request) (*Config, error) {
 	if r.Command == plugin.Del || r.Command == plugin.GC {
 		return c, nil
 	}
-	err := plugin.CheckKeys("ipam.", r.Conf.IPAM, "type", "routes", "dataDir", "resolvConf", "ranges", "subnet", "rangeStart", "rangeEnd", "gateway")
-	if err != nil {
-		return nil, err
+	if unsupported != nil {
+		return nil, unsupported
 	}
 	if err := c.ranges(w, r.Conf.RuntimeConfig.IPRanges); err != nil {
 		return nil, err
@@ -72,7 +123,7 @@ func Parse(r *plugin.Request) (*Config, error) {
 }
 
 // ranges collects the single range, the list of sets, and the runtime's sets.
-func (c *Config) ranges(w written, fromRuntime json.RawMessage) error {
+func (c *Config) ranges(w written, fromRuntime []byte) error {
 	if w.Subnet != "" {
 		r, err := w.rangeText.parse("ipam")
 		if err != nil {
@@ -81,9 +132,10 @@ func (c *Config) ranges(w written, fromRuntime json.RawMessage) error {
 		c.Sets = append(c.Sets, Set{r})
 	}
 	var asked [][]rangeText
-	if len(fromRuntime) > 0 {
-		if err := json.Unmarshal(fromRuntime, &asked); err != nil {
-			return plugin.Undecodable("runtimeConfig.ipRanges", err)
+	if fromRuntime != nil {
+		err := plugin.Read("runtimeConfig.ipRanges", fromRuntime, func(j *plugin.Reader) { readSets(j, &asked) })
+		if err != nil {
+			return err
 		}
 	}
 	for _, group := range []struct {

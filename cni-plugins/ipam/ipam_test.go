@@ -4,7 +4,6 @@
 package ipam
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 	"testing"
@@ -18,12 +17,12 @@ func addr(s string) netip.Addr {
 }
 
 func request(ipam, runtimeConfig string) *plugin.Request {
-	r := &plugin.Request{Command: plugin.Add}
-	text := `{"ipam":` + ipam + `,"runtimeConfig":` + runtimeConfig + `}`
-	if err := json.Unmarshal([]byte(text), &r.Conf); err != nil {
+	env := map[string]string{"CNI_COMMAND": plugin.Add, "CNI_CONTAINERID": "c", "CNI_NETNS": "/ns", "CNI_IFNAME": "eth0"}
+	r, err := plugin.Parse(func(name string) string { return env[name] },
+		[]byte(`{"cniVersion":"1.1.0","name":"n","ipam":`+ipam+`,"runtimeConfig":`+runtimeConfig+`}`))
+	if err != nil {
 		panic(err)
 	}
-	r.Stdin = []byte(text)
 	return r
 }
 

@@ -20,7 +20,7 @@ const lo = "lo"
 // Plan is the one step of ADD; DEL has none. The interface is lo whatever CNI_IFNAME says:
 // in a list of plugins that is the name of another one's interface.
 func Plan(r *plugin.Request) (plan.Plan, error) {
-	if err := plugin.CheckKeys("", r.Stdin); err != nil {
+	if err := r.ReadOwn(func(*plugin.Reader, string) bool { return false }); err != nil {
 		return nil, err
 	}
 	if r.Command == plugin.Del {
@@ -35,7 +35,7 @@ func Add(r *plugin.Request, ns *netns.Namespace) (*plugin.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Conf.PrevResult) > 0 && string(r.Conf.PrevResult) != "null" {
+	if r.Conf.PrevResult != nil {
 		previous, err := plugin.ParseResult("prevResult", r.Conf.PrevResult)
 		if err != nil {
 			return nil, err

@@ -4,7 +4,6 @@
 package plugin
 
 import (
-	"encoding/json"
 	"errors"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -68,30 +67,36 @@ func CodeOf(err error) int {
 // EncodeError returns the answer for err: cniVersion, code, msg, and as details
 // the hint, if there is one.
 func EncodeError(version string, err error) []byte {
-	answer := struct {
-		CNIVersion string `json:"cniVersion"`
-		Code       int    `json:"code"`
-		Msg        string `json:"msg"`
-		Details    string `json:"details,omitempty"`
-	}{version, CodeOf(err), fail.Reason(err), fail.HintOf(err)}
-	if !Supported(version) {
-		answer.CNIVersion = Versions[len(Versions)-1]
-	}
-	text, _ := json.MarshalIndent(answer, "", "    ") // strings and a number
-	return append(text, '\n')
+	return document(func(w *writer) {
+		w.string("cniVersion", spoken(version))
+		w.int("code", CodeOf(err))
+		w.string("msg", fail.Reason(err))
+		w.text("details", fail.HintOf(err))
+	})
 }
 
 // ParseError reads the answer of a plugin that failed.
 func ParseError(stdout []byte) (error, bool) {
-	var answer struct {
-		Code    int
-		Msg     string
-		Details string
-	}
-	if json.Unmarshal(stdout, &answer) != nil || answer.Msg == "" {
+	var code int
+	var told fail.Error
+	err := Read("", stdout, func(j *Reader) {
+		j.Object(func(name string) {
+			switch name {
+			case "code":
+				j.Int(&code)
+			case "msg":
+				j.String(&told.Doing)
+			case "details":
+				j.String(&told.Hint)
+			default:
+				j.Skip()
+			}
+		})
+	})
+	if err != nil || told.Doing == "" {
 		return nil, false
 	}
-	return &Error{answer.Code, &fail.Error{Doing: answer.Msg, Hint: answer.Details}}, true
+	return &Error{code, &told}, true
 }
 
 // Invalid is for a field whose value is wrong in itself.
@@ -99,18 +104,6 @@ func Invalid(field, what string) error { return Fail(CodeInvalid, fail.At(field,
 
 // Unsupported is for a field that we know and cannot serve.
 func Unsupported(field, what string) error { return Fail(CodeUnsupported, fail.At(field, what)) }
-
-// Undecodable is for JSON that is none, or whose types are not those expected.
-func Undecodable(where string, err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) && wrong.Field != "" {
-		if where == "standard input" {
-			return Fail(CodeDecoding, fail.At(wrong.Field, "must not be a JSON "+wrong.Value))
-		}
-		return Fail(CodeDecoding, fail.At(where+"."+wrong.Field, "must not be a JSON "+wrong.Value))
-	}
-	return Fail(CodeDecoding, &fail.Error{Where: where, Doing: "read the configuration", Err: err})
-}
 
 func environment(name, what string) error { return Fail(CodeEnvironment, fail.At(name, what)) }
 

@@ -3,50 +3,36 @@
 
 package plugin
 
-import (
-	"bytes"
-	"encoding/json"
-	"slices"
-	"strings"
-)
-
-// commonKeys is the fields that any plugin may be given: the protocol's own,
-// and those that configuration files are known to carry for other readers.
-var commonKeys = []string{
-	"cniVersion", "cniVersions", "name", "type", "capabilities", "args", "runtimeConfig", "prevResult", "ipam", "dns",
-	"disableCheck", "disableGC", "loadOnlyInlinedPlugins", "comment", "description", "labels",
+// ReadOwn reads the fields of the whole configuration that are the plugin's
+// own. field tells whether it knew the name and read the value. A field that
+// nobody knows is an error of code 2, but not for DEL and GC: whatever the
+// configuration says now, what is there has to go.
+func (r *Request) ReadOwn(field func(j *Reader, name string) bool) error {
+	var unsupported error
+	err := Read(stdin, r.Stdin, func(j *Reader) {
+		j.Object(func(name string) {
+			switch {
+			case field(j, name):
+			case common(name):
+				j.Skip()
+			default:
+				j.Unknown(name)
+			}
+		})
+		unsupported = j.Supported()
+	})
+	if err == nil && r.Command != Del && r.Command != GC {
+		err = unsupported
+	}
+	return err
 }
 
-// CheckKeys refuses a JSON object with a field that is neither common nor in
-// known, unless its value asks for nothing (false, 0, "", null, empty). Fields
-// of a namespace ("cni.dev/…", "io.kubernetes.cri…") and "_comment"s pass.
-//
-// A field that a network's owner wrote and nobody obeys is worse than an error.
-func CheckKeys(where string, object []byte, known ...string) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(object, &fields); err != nil {
-		return Undecodable(strings.TrimSuffix(where, "."), err)
-	}
-	var unknown []string
-	for name, value := range fields {
-		same := func(k string) bool { return strings.EqualFold(k, name) }
-		switch {
-		case slices.ContainsFunc(known, same), where == "" && slices.ContainsFunc(commonKeys, same):
-		case strings.ContainsAny(name, "./:"), strings.HasPrefix(name, "_"), asksForNothing(value):
-		default:
-			unknown = append(unknown, name)
-		}
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	slices.Sort(unknown)
-	return Unsupported(where+unknown[0], "this field is not supported")
-}
-
-func asksForNothing(value json.RawMessage) bool {
-	switch string(bytes.TrimSpace(value)) {
-	case "false", "0", `""`, "null", "[]", "{}":
+// common tells whether any plugin may be given a field: the protocol's own, and
+// those that configuration files are known to carry for other readers.
+func common(name string) bool {
+	switch name {
+	case "cniversion", "cniversions", "name", "type", "capabilities", "args", "runtimeconfig", "prevresult", "ipam", "dns",
+		"disablecheck", "disablegc", "loadonlyinlinedplugins", "comment", "description", "labels":
 		return true
 	}
 	return false

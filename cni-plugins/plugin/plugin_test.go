@@ -108,12 +108,23 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-func TestCheckKeys(t *testing.T) {
+func TestUnknownKeys(t *testing.T) {
 	for object, bad := range map[string]string{
 		`{"name":"n","MTU":1,"vlan":0,"x":false,"y":"","z":[],"_c":1,"cni.dev/x":1,"a:b":2}`: "",
 		`{"vlan":1}`: "vlan", `{"b":1,"a":1}`: "a", `{"x":{"y":1}}`: "x",
 	} {
-		err := CheckKeys("", []byte(object), "mtu")
+		read := func(command string) error {
+			return (&Request{Command: command, Stdin: []byte(object)}).ReadOwn(func(j *Reader, name string) bool {
+				if name == "mtu" {
+					j.Skip()
+				}
+				return name == "mtu"
+			})
+		}
+		if err := read(Del); err != nil {
+			t.Errorf("DEL %s: %v", object, err)
+		}
+		err := read(Add)
 		if (err == nil) != (bad == "") || err != nil && (CodeOf(err) != CodeUnsupported || !strings.HasPrefix(err.Error(), bad+":")) {
 			t.Errorf("%s: %v", object, err)
 		}
@@ -199,6 +210,155 @@ func TestHostLink(t *testing.T) {
 	}
 }
 
+// What is written must be what encoding/json would write, and what is read must
+// be what it would read: everybody else's plugins use it.
+func TestAgreesWithEncodingJSON(t *testing.T) {
+	type jsonInterface struct {
+		Name    string `json:"name"`
+		MAC     string `json:"mac,omitempty"`
+		MTU     int    `json:"mtu,omitempty"`
+		Sandbox string `json:"sandbox,omitempty"`
+	}
+	type jsonIP struct {
+		Version   string       `json:"version,omitempty"`
+		Interface *int         `json:"interface,omitempty"`
+		Address   netip.Prefix `json:"address"`
+		Gateway   netip.Addr   `json:"gateway,omitzero"`
+	}
+	type jsonRoute struct {
+		Dst      netip.Prefix `json:"dst"`
+		GW       netip.Addr   `json:"gw,omitzero"`
+		MTU      int          `json:"mtu,omitempty"`
+		AdvMSS   int          `json:"advmss,omitempty"`
+		Priority int          `json:"priority,omitempty"`
+		Table    *int         `json:"table,omitempty"`
+		Scope    *int         `json:"scope,omitempty"`
+	}
+	type jsonDNS struct {
+		Nameservers []string `json:"nameservers,omitempty"`
+		Domain      string   `json:"domain,omitempty"`
+		Search      []string `json:"search,omitempty"`
+		Options     []string `json:"options,omitempty"`
+	}
+	type jsonResult struct {
+		CNIVersion string          `json:"cniVersion"`
+		Interfaces []jsonInterface `json:"interfaces,omitempty"`
+		IPs        []jsonIP        `json:"ips,omitempty"`
+		Routes     []jsonRoute     `json:"routes,omitempty"`
+		DNS        jsonDNS         `json:"dns,omitzero"`
+	}
+	zero, one, table := 0, 1, 254
+	odd := "a\"\\/<&>\t\x01\x7fé\U0001f600"
+	full := jsonResult{"1.1.0",
+		[]jsonInterface{{"br0", "02:00:00:00:00:01", 1500, "/ns/" + odd}, {Name: odd}},
+		[]jsonIP{{"", &one, netip.MustParsePrefix("10.0.0.2/24"), netip.MustParseAddr("10.0.0.1")}, {"", &zero, netip.MustParsePrefix("fd00::2/64"), netip.Addr{}}},
+		[]jsonRoute{{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("10.0.0.1"), 1300, 1260, 7, &table, &zero}, {Dst: netip.MustParsePrefix("::/0")}},
+		jsonDNS{[]string{"10.0.0.1", odd}, odd, []string{"a", "b"}, []string{"ndots:2"}}}
+	for _, want := range []jsonResult{full, {CNIVersion: "1.1.0"}, {CNIVersion: "1.1.0", Interfaces: full.Interfaces[:1], IPs: full.IPs[1:], DNS: jsonDNS{Domain: "d"}}} {
+		for _, version := range Versions {
+			text, _ := json.Marshal(want)
+			r, err := ParseResult("x", text)
+			if err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			var indented strings.Builder
+			e := json.NewEncoder(&indented)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "    ")
+			e.Encode(inVersion(want, version, func(w *jsonResult) {
+				w.CNIVersion = version
+				for i := range w.Interfaces {
+					w.Interfaces[i].MTU = 0
+				}
+				for i, route := range w.Routes {
+					w.Routes[i] = jsonRoute{Dst: route.Dst, GW: route.GW}
+				}
+			}, func(w *jsonResult) {
+				for i, ip := range w.IPs {
+					w.IPs[i].Version = map[bool]string{true: "4", false: "6"}[ip.Address.Addr().Is4()]
+				}
+			}))
+			if have := string(r.Encode(version)); have != indented.String() {
+				t.Errorf("%s\nhave %s\nwant %s", version, have, indented.String())
+			}
+		}
+	}
+}
+
+// inVersion takes from a copy of a result what a version does not have.
+func inVersion[T any](all T, version string, before110, before100 func(*T)) (out T) {
+	text, _ := json.Marshal(all)
+	json.Unmarshal(text, &out)
+	if !AtLeast(version, "1.1.0") {
+		before110(&out)
+	}
+	if !AtLeast(version, "1.0.0") {
+		before100(&out)
+	}
+	return out
+}
+
+func TestReader(t *testing.T) {
+	type all struct {
+		S    string
+		B    bool
+		N    int
+		L    []string
+		P    *int
+		Rest string
+	}
+	read := func(text string) (a all, err error) {
+		err = Read("x", []byte(text), func(j *Reader) {
+			j.Object(func(name string) {
+				switch name {
+				case "s":
+					j.String(&a.S)
+				case "b":
+					j.Bool(&a.B)
+				case "n":
+					j.Int(&a.N)
+				case "l":
+					j.Strings(&a.L)
+				case "p":
+					j.IntPointer(&a.P)
+				default:
+					j.Skip()
+				}
+			})
+		})
+		return a, err
+	}
+	for _, text := range []string{
+		`{}`, `null`, ` { "s" : "a\u00e9\n" , "b":true,"n":-5,"l":["a",null,"b"],"p":0 } `, `{"S":"x","P":null,"L":[],"B":null,"N":null}`,
+		`{"s":"first","S":"second","l":["a"],"L":["b"]}`, "{\"s\":\"\xff\"}", `{"\u0073":"escaped name"}`,
+		`{"s":1}`, `{"b":"true"}`, `{"n":1.5}`, `{"n":1e3}`, `{"n":99999999999999999999}`, `{"l":"a"}`, `{"l":[1]}`, `{"l":{}}`, `{"p":"1"}`, `[]`, `"x"`, `5`,
+		``, ` `, `x`, `{`, `{"s"`, `{"s":}`, `{"s":"a",}`, `{"s":"a"}}`, `{} {}`, `{s:1}`, `{"s":"a" "b":1}`, `{"l":["a"}`, "{\"s\":\"\n\"}", `{"z":[1,{"a":}]}`,
+	} {
+		var want all
+		wantErr := json.Unmarshal([]byte(text), &want)
+		have, err := read(text)
+		if (err == nil) != (wantErr == nil) || err != nil && CodeOf(err) != CodeDecoding {
+			t.Errorf("%s: %v, encoding/json: %v", text, err, wantErr)
+		}
+		if len(want.L) == 0 {
+			want.L = nil
+		}
+		if err == nil && !reflect.DeepEqual(have, want) {
+			t.Errorf("%s: %+v, encoding/json: %+v", text, have, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"l":["a",{}]}`: "x.l[1]: must not be a JSON object",
+		`{"n":1.5}`:      "x.n: must not be a JSON number 1.5",
+		`[]`:             "x: must not be a JSON array",
+		`{"s":"`:         "x: read the configuration: the text ends too early",
+	} {
+		if _, err := read(text); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // Whatever comes on standard input: no panic, and an error has a code.
 func FuzzParse(f *testing.F) {
 	f.Add(`{"cniVersion":"1.1.0","name":"n","ipam":{"type":"host-local"},"prevResult":{"ips":[{"address":"10.0.0.1/8"}]}}`, "IP=10.0.0.1")
@@ -216,7 +376,7 @@ func FuzzParse(f *testing.F) {
 		r.IPs()
 		r.MAC()
 		r.IPAMType()
-		CheckKeys("", r.Stdin)
+		r.ReadOwn(func(*Reader, string) bool { return false })
 		ParseResult("prevResult", r.Conf.PrevResult)
 	})
 }

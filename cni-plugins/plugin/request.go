@@ -10,7 +10,6 @@
 package plugin
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 
@@ -41,37 +40,33 @@ type Request struct {
 
 // Conf is what all plugins have in common in their configuration.
 type Conf struct {
-	CNIVersion       string          `json:"cniVersion"`
-	Name             string          `json:"name"`
-	Type             string          `json:"type"`
-	IPAM             json.RawMessage `json:"ipam"`
-	DNS              DNS             `json:"dns"`
-	RuntimeConfig    RuntimeConfig   `json:"runtimeConfig"`
-	Args             ConfArgs        `json:"args"`
-	PrevResult       json.RawMessage `json:"prevResult"`
-	ValidAttachments []Attachment    `json:"cni.dev/valid-attachments"`
+	CNIVersion       string
+	Name             string
+	IPAM             []byte // JSON of the plugin that ipam.type names; nil: none
+	DNS              DNS
+	RuntimeConfig    RuntimeConfig
+	Args             ConfArgs
+	PrevResult       []byte       // JSON for [ParseResult]; nil: none
+	ValidAttachments []Attachment // "cni.dev/valid-attachments"
 }
 
 // RuntimeConfig is the capability arguments that some plugin here knows.
 type RuntimeConfig struct {
-	MAC      string          `json:"mac"`
-	IPs      []string        `json:"ips"`
-	IPRanges json.RawMessage `json:"ipRanges"`
-	DNS      DNS             `json:"dns"`
+	MAC      string
+	IPs      []string
+	IPRanges []byte // JSON of the form of host-local's ranges; nil: none
 }
 
-// ConfArgs is the older way of giving arguments, CONVENTIONS.md "args".
+// ConfArgs is the older way of giving arguments, "args.cni" in CONVENTIONS.md.
 type ConfArgs struct {
-	CNI struct {
-		MAC string   `json:"mac"`
-		IPs []string `json:"ips"`
-	} `json:"cni"`
+	MAC string
+	IPs []string
 }
 
 // An Attachment is an interface of a container that GC must keep.
 type Attachment struct {
-	ContainerID string `json:"containerID"`
-	Ifname      string `json:"ifname"`
+	ContainerID string
+	Ifname      string
 }
 
 // maxName bounds network names and container ids: both become parts of file
@@ -112,10 +107,79 @@ func (r *Request) parseConf() error {
 	if r.Command == Version && len(r.Stdin) == 0 {
 		return nil // older runtimes send nothing
 	}
-	if err := json.Unmarshal(r.Stdin, &r.Conf); err != nil {
-		return Undecodable("standard input", err)
+	return Read(stdin, r.Stdin, func(j *Reader) { j.Object(func(name string) { r.Conf.field(j, name) }) })
+}
+
+func (c *Conf) field(j *Reader, name string) {
+	switch name {
+	case "cniversion":
+		j.String(&c.CNIVersion)
+	case "name":
+		j.String(&c.Name)
+	case "ipam":
+		j.Raw(&c.IPAM)
+	case "dns":
+		c.DNS.read(j)
+	case "runtimeconfig":
+		c.RuntimeConfig.read(j)
+	case "args":
+		c.Args.read(j)
+	case "prevresult":
+		j.Raw(&c.PrevResult)
+	case "cni.dev/valid-attachments":
+		c.ValidAttachments = nil
+		j.Array(func() { c.ValidAttachments = append(c.ValidAttachments, readAttachment(j)) })
+	default:
+		j.Skip() // the plugin's own
 	}
-	return nil
+}
+
+func (c *RuntimeConfig) read(j *Reader) {
+	j.Object(func(name string) {
+		switch name {
+		case "mac":
+			j.String(&c.MAC)
+		case "ips":
+			j.Strings(&c.IPs)
+		case "ipranges":
+			j.Raw(&c.IPRanges)
+		default:
+			j.Skip()
+		}
+	})
+}
+
+func (a *ConfArgs) read(j *Reader) {
+	j.Object(func(name string) {
+		if name != "cni" {
+			j.Skip()
+			return
+		}
+		j.Object(func(name string) {
+			switch name {
+			case "mac":
+				j.String(&a.MAC)
+			case "ips":
+				j.Strings(&a.IPs)
+			default:
+				j.Skip()
+			}
+		})
+	})
+}
+
+func readAttachment(j *Reader) (a Attachment) {
+	j.Object(func(name string) {
+		switch name {
+		case "containerid":
+			j.String(&a.ContainerID)
+		case "ifname":
+			j.String(&a.Ifname)
+		default:
+			j.Skip()
+		}
+	})
+	return a
 }
 
 func (r *Request) checkEnvironment() error {
@@ -231,8 +295,8 @@ func (r *Request) MAC() (where, mac string) {
 	switch {
 	case r.Conf.RuntimeConfig.MAC != "":
 		return "runtimeConfig.mac", r.Conf.RuntimeConfig.MAC
-	case r.Conf.Args.CNI.MAC != "":
-		return "args.cni.mac", r.Conf.Args.CNI.MAC
+	case r.Conf.Args.MAC != "":
+		return "args.cni.mac", r.Conf.Args.MAC
 	default:
 		return "CNI_ARGS MAC", r.Args["MAC"]
 	}
@@ -256,7 +320,7 @@ func (r *Request) IPs() ([]netip.Addr, error) {
 	if err := add("runtimeConfig.ips", r.Conf.RuntimeConfig.IPs...); err != nil {
 		return nil, err
 	}
-	if err := add("args.cni.ips", r.Conf.Args.CNI.IPs...); err != nil {
+	if err := add("args.cni.ips", r.Conf.Args.IPs...); err != nil {
 		return nil, err
 	}
 	if r.Args["IP"] != "" {
@@ -269,17 +333,23 @@ func (r *Request) IPs() ([]netip.Addr, error) {
 
 // IPAMType returns ipam.type, "" if the configuration has none.
 func (r *Request) IPAMType() (string, error) {
-	var ipam struct{ Type string }
-	if len(r.Conf.IPAM) == 0 {
+	if r.Conf.IPAM == nil {
 		return "", nil
 	}
-	if err := json.Unmarshal(r.Conf.IPAM, &ipam); err != nil {
-		return "", Undecodable("ipam", err)
+	var kind string
+	err := Read("ipam", r.Conf.IPAM, func(j *Reader) {
+		j.Object(func(name string) {
+			if name == "type" {
+				j.String(&kind)
+			} else {
+				j.Skip()
+			}
+		})
+	})
+	if err == nil && (strings.Contains(kind, "/") || kind == "..") {
+		err = Invalid("ipam.type", "is a plugin's name, not a path: "+kind)
 	}
-	if strings.Contains(ipam.Type, "/") || ipam.Type == ".." {
-		return "", Invalid("ipam.type", "is a plugin's name, not a path: "+ipam.Type)
-	}
-	return ipam.Type, nil
+	return kind, err
 }
 
 func splitPath(s string) []string {

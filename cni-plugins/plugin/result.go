@@ -3,10 +3,7 @@
 
 package plugin
 
-import (
-	"encoding/json"
-	"net/netip"
-)
+import "net/netip"
 
 // A Result is what ADD has made, in the words of version 1.1.0.
 type Result struct {
@@ -19,39 +16,38 @@ type Result struct {
 // An Interface is a link that ADD made or uses. Sandbox is the path of the
 // network namespace that it is in; empty for the host's.
 type Interface struct {
-	Name    string `json:"name"`
-	MAC     string `json:"mac,omitempty"`
-	MTU     int    `json:"mtu,omitempty"`
-	Sandbox string `json:"sandbox,omitempty"`
+	Name    string
+	MAC     string
+	MTU     int
+	Sandbox string
 }
 
 // An IP is an address with the length of its network. Interface is an index of
 // Interfaces; nil in the results of IPAM plugins.
 type IP struct {
-	Version   string       `json:"version,omitempty"` // "4" or "6", before 1.0.0
-	Interface *int         `json:"interface,omitempty"`
-	Address   netip.Prefix `json:"address"`
-	Gateway   netip.Addr   `json:"gateway,omitzero"`
+	Interface *int
+	Address   netip.Prefix
+	Gateway   netip.Addr
 }
 
 // A Route is one that the container gets. Without GW the gateway of the
 // container's address is meant.
 type Route struct {
-	Dst      netip.Prefix `json:"dst"`
-	GW       netip.Addr   `json:"gw,omitzero"`
-	MTU      int          `json:"mtu,omitempty"`
-	AdvMSS   int          `json:"advmss,omitempty"`
-	Priority int          `json:"priority,omitempty"`
-	Table    *int         `json:"table,omitempty"`
-	Scope    *int         `json:"scope,omitempty"`
+	Dst      netip.Prefix
+	GW       netip.Addr
+	MTU      int
+	AdvMSS   int
+	Priority int
+	Table    *int
+	Scope    *int
 }
 
 // DNS is settings for whoever writes the container's resolv.conf.
 type DNS struct {
-	Nameservers []string `json:"nameservers,omitempty"`
-	Domain      string   `json:"domain,omitempty"`
-	Search      []string `json:"search,omitempty"`
-	Options     []string `json:"options,omitempty"`
+	Nameservers []string
+	Domain      string
+	Search      []string
+	Options     []string
 }
 
 // IsZero tells whether nothing is set.
@@ -59,71 +55,191 @@ func (d DNS) IsZero() bool {
 	return len(d.Nameservers) == 0 && d.Domain == "" && len(d.Search) == 0 && len(d.Options) == 0
 }
 
-// document is a result as it is written.
-type document struct {
-	CNIVersion string      `json:"cniVersion"`
-	Interfaces []Interface `json:"interfaces,omitempty"`
-	IPs        []IP        `json:"ips,omitempty"`
-	Routes     []Route     `json:"routes,omitempty"`
-	DNS        DNS         `json:"dns,omitzero"`
-}
-
 // Encode writes the result in a version of [Versions]. What a version does not
 // have is left out.
 func (r *Result) Encode(version string) []byte {
-	d := document{CNIVersion: version, DNS: r.DNS}
-	for _, i := range r.Interfaces {
-		if !AtLeast(version, "1.1.0") {
-			i.MTU = 0
+	return document(func(w *writer) {
+		w.string("cniVersion", version)
+		w.objects("interfaces", len(r.Interfaces), func(i int) { r.Interfaces[i].write(w, version) })
+		w.objects("ips", len(r.IPs), func(i int) { r.IPs[i].write(w, version) })
+		w.objects("routes", len(r.Routes), func(i int) { r.Routes[i].write(w, version) })
+		if !r.DNS.IsZero() {
+			w.object("dns", func() { r.DNS.write(w) })
 		}
-		d.Interfaces = append(d.Interfaces, i)
+	})
+}
+
+func (i *Interface) write(w *writer, version string) {
+	w.string("name", i.Name)
+	w.text("mac", i.MAC)
+	if AtLeast(version, "1.1.0") {
+		w.number("mtu", i.MTU)
 	}
-	for _, ip := range r.IPs {
-		ip.Version = ""
-		if !AtLeast(version, "1.0.0") {
-			ip.Version = "6"
-			if ip.Address.Addr().Is4() {
-				ip.Version = "4"
-			}
+	w.text("sandbox", i.Sandbox)
+}
+
+func (ip *IP) write(w *writer, version string) {
+	if !AtLeast(version, "1.0.0") {
+		if ip.Address.Addr().Is4() {
+			w.string("version", "4")
+		} else {
+			w.string("version", "6")
 		}
-		d.IPs = append(d.IPs, ip)
 	}
-	for _, route := range r.Routes {
-		if !AtLeast(version, "1.1.0") {
-			route = Route{Dst: route.Dst, GW: route.GW}
-		}
-		d.Routes = append(d.Routes, route)
+	w.optional("interface", ip.Interface)
+	w.string("address", ip.Address.String())
+	w.address("gateway", ip.Gateway)
+}
+
+func (r *Route) write(w *writer, version string) {
+	w.string("dst", r.Dst.String())
+	w.address("gw", r.GW)
+	if !AtLeast(version, "1.1.0") {
+		return
 	}
-	text, _ := json.MarshalIndent(d, "", "    ") // every field marshals
-	return append(text, '\n')
+	w.number("mtu", r.MTU)
+	w.number("advmss", r.AdvMSS)
+	w.number("priority", r.Priority)
+	w.optional("table", r.Table)
+	w.optional("scope", r.Scope)
+}
+
+func (d *DNS) write(w *writer) {
+	w.strings("nameservers", d.Nameservers)
+	w.text("domain", d.Domain)
+	w.strings("search", d.Search)
+	w.strings("options", d.Options)
+}
+
+// address writes an address, nothing if there is none.
+func (w *writer) address(name string, a netip.Addr) {
+	if a.IsValid() {
+		w.string(name, a.String())
+	}
 }
 
 // ParseResult reads a result of any version from 0.3.0 on: the ones after it
 // only added fields.
 func ParseResult(where string, text []byte) (*Result, error) {
-	var d document
-	if err := json.Unmarshal(text, &d); err != nil {
-		return nil, Undecodable(where, err)
+	r := &Result{}
+	if err := Read(where, text, r.read); err != nil {
+		return nil, err
 	}
-	for i, ip := range d.IPs {
+	for i, ip := range r.IPs {
 		if !ip.Address.IsValid() {
 			return nil, Invalid(where+".ips", "an address is missing")
 		}
-		if ip.Interface != nil && (*ip.Interface < 0 || *ip.Interface >= len(d.Interfaces)) {
-			d.IPs[i].Interface = nil
+		if ip.Interface != nil && (*ip.Interface < 0 || *ip.Interface >= len(r.Interfaces)) {
+			r.IPs[i].Interface = nil
 		}
 	}
-	return &Result{Interfaces: d.Interfaces, IPs: d.IPs, Routes: d.Routes, DNS: d.DNS}, nil
+	return r, nil
+}
+
+func (r *Result) read(j *Reader) {
+	j.Object(func(name string) {
+		switch name {
+		case "interfaces":
+			r.Interfaces = nil
+			j.Array(func() { r.Interfaces = append(r.Interfaces, readInterface(j)) })
+		case "ips":
+			r.IPs = nil
+			j.Array(func() { r.IPs = append(r.IPs, readIP(j)) })
+		case "routes":
+			ReadRoutes(j, &r.Routes)
+		case "dns":
+			r.DNS.read(j)
+		default:
+			j.Skip()
+		}
+	})
+}
+
+func readInterface(j *Reader) (i Interface) {
+	j.Object(func(name string) {
+		switch name {
+		case "name":
+			j.String(&i.Name)
+		case "mac":
+			j.String(&i.MAC)
+		case "mtu":
+			j.Int(&i.MTU)
+		case "sandbox":
+			j.String(&i.Sandbox)
+		default:
+			j.Skip()
+		}
+	})
+	return i
+}
+
+func readIP(j *Reader) (ip IP) {
+	j.Object(func(name string) {
+		switch name {
+		case "interface":
+			j.IntPointer(&ip.Interface)
+		case "address":
+			Text(j, &ip.Address, netip.ParsePrefix)
+		case "gateway":
+			Text(j, &ip.Gateway, netip.ParseAddr)
+		default:
+			j.Skip()
+		}
+	})
+	return ip
+}
+
+// ReadRoutes reads a list of routes, of a result or of an ipam configuration.
+func ReadRoutes(j *Reader, routes *[]Route) {
+	*routes = nil
+	j.Array(func() { *routes = append(*routes, readRoute(j)) })
+}
+
+func readRoute(j *Reader) (r Route) {
+	j.Object(func(name string) {
+		switch name {
+		case "dst":
+			Text(j, &r.Dst, netip.ParsePrefix)
+		case "gw":
+			Text(j, &r.GW, netip.ParseAddr)
+		case "mtu":
+			j.Int(&r.MTU)
+		case "advmss":
+			j.Int(&r.AdvMSS)
+		case "priority":
+			j.Int(&r.Priority)
+		case "table":
+			j.IntPointer(&r.Table)
+		case "scope":
+			j.IntPointer(&r.Scope)
+		default:
+			j.Skip()
+		}
+	})
+	return r
+}
+
+func (d *DNS) read(j *Reader) {
+	j.Object(func(name string) {
+		switch name {
+		case "nameservers":
+			j.Strings(&d.Nameservers)
+		case "domain":
+			j.String(&d.Domain)
+		case "search":
+			j.Strings(&d.Search)
+		case "options":
+			j.Strings(&d.Options)
+		default:
+			j.Skip()
+		}
+	})
 }
 
 // EncodeVersions answers VERSION; the version of the question is echoed.
 func EncodeVersions(version string) []byte {
-	if !Supported(version) {
-		version = Versions[len(Versions)-1]
-	}
-	text, _ := json.Marshal(struct {
-		CNIVersion        string   `json:"cniVersion"`
-		SupportedVersions []string `json:"supportedVersions"`
-	}{version, Versions})
-	return append(text, '\n')
+	return document(func(w *writer) {
+		w.string("cniVersion", spoken(version))
+		w.strings("supportedVersions", Versions)
+	})
 }

@@ -17,3 +17,11 @@ func Supported(v string) bool { return slices.Contains(Versions, v) }
 
 // AtLeast compares two versions of [Versions].
 func AtLeast(v, other string) bool { return strings.Compare(v, other) >= 0 }
+
+// spoken returns the version in which to answer a question of version v.
+func spoken(v string) string {
+	if Supported(v) {
+		return v
+	}
+	return Versions[len(Versions)-1]
+}
