@@ -90,6 +90,7 @@ func NewVeth(v Veth) Message {
 	w.text(linux.IFLA_IFNAME, v.Name)
 	w.bytes(linux.IFLA_ADDRESS, v.MAC[:])
 	w.mtu(v.MTU)
+	w.oneQueue()
 	w.link(linux.IFLA_MASTER, v.Master)
 	w.nested(linux.IFLA_LINKINFO, func() {
 		w.text(linux.IFLA_INFO_KIND, "veth")
@@ -99,6 +100,7 @@ func NewVeth(v Veth) Message {
 				w.text(linux.IFLA_IFNAME, v.Peer)
 				w.bytes(linux.IFLA_ADDRESS, v.PeerAt[:])
 				w.mtu(v.MTU)
+				w.oneQueue()
 				w.u32(linux.IFLA_NET_NS_FD, uint32(v.PeerIn))
 			})
 		})
@@ -258,6 +260,14 @@ func (w *writer) mtu(mtu int) {
 	if mtu != 0 {
 		w.u32(linux.IFLA_MTU, uint32(mtu))
 	}
+}
+
+// oneQueue asks for one queue in each direction. Without it the kernel makes
+// one for each processor and then, as a veth uses but one, takes the others back:
+// objects in sysfs that come and go, and an RCU grace period for each link.
+func (w *writer) oneQueue() {
+	w.u32(linux.IFLA_NUM_TX_QUEUES, 1)
+	w.u32(linux.IFLA_NUM_RX_QUEUES, 1)
 }
 
 func (w *writer) message(kind, flags uint16, doing string) Message {

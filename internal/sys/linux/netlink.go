@@ -50,6 +50,8 @@ const (
 	IFLA_MASTER            = unix.IFLA_MASTER
 	IFLA_LINKINFO          = unix.IFLA_LINKINFO
 	IFLA_IFALIAS           = unix.IFLA_IFALIAS
+	IFLA_NUM_RX_QUEUES     = unix.IFLA_NUM_RX_QUEUES
+	IFLA_NUM_TX_QUEUES     = unix.IFLA_NUM_TX_QUEUES
 	IFLA_NET_NS_FD         = unix.IFLA_NET_NS_FD
 	IFLA_INFO_KIND         = unix.IFLA_INFO_KIND
 	IFLA_INFO_DATA         = unix.IFLA_INFO_DATA
