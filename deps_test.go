@@ -67,7 +67,7 @@ cni-plugins/ipam/ledger          : …/internal/fail …/internal/sys …/cni-pl
 cni-plugins/ipam/delegate        : …/internal/fail …/cni-plugins/plugin …/cni-plugins/hostlocal
 cni-plugins/hostlocal            : …/internal/fail …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/ipam …/cni-plugins/ipam/ledger
 cni-plugins/netns                : …/internal/sys
-cni-plugins/apply                : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/plan …/cni-plugins/netns
+cni-plugins/apply                : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys …/internal/sys/linux …/cni-plugins/plan …/cni-plugins/netns
 cni-plugins/loopback             : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/apply …/cni-plugins/netns
 cni-plugins/bridge/verbs         : …/internal/fail …/internal/netlink …/internal/netlink/conn …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq …/cni-plugins/bridge …/cni-plugins/apply …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/ipam/delegate
 cni-plugins/run                  : …/internal/fail …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns

@@ -9,7 +9,6 @@ package apply
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"slices"
 	"syscall"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/netlink"
 	"github.com/coracle-oci/coracle/internal/netlink/conn"
+	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 )
 
@@ -140,15 +140,15 @@ func (w *World) send(in plan.Place, messages []netlink.Message) error {
 func (w *World) sysctl(s plan.Step) error {
 	write := func() error {
 		path := "/proc/sys/" + s.Sysctl.Path
-		have, err := os.ReadFile(path)
+		have, err := sys.ReadInto(make([]byte, 0, 64), path)
 		if s.Sysctl.Optional && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err == nil && string(have) == s.Sysctl.Value+"\n" {
 			return nil
 		}
-		if err := os.WriteFile(path, []byte(s.Sysctl.Value), 0o644); err != nil {
-			return &fail.Error{Doing: "set " + s.Sysctl.Path + " to " + s.Sysctl.Value, Err: errnoOf(err)}
+		if err := sys.WriteFile(path, s.Sysctl.Value); err != nil {
+			return &fail.Error{Doing: "set " + s.Sysctl.Path + " to " + s.Sysctl.Value, Err: err}
 		}
 		return nil
 	}
@@ -204,11 +204,4 @@ func (w *World) hasPorts(bridge string) bool {
 	}
 	ports, err := c.Ask(netlink.GetPorts(bridge))
 	return err != nil && !errors.Is(err, syscall.ENODEV) || len(ports) > 0
-}
-
-func errnoOf(err error) error {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno
-	}
-	return err
 }

@@ -70,7 +70,7 @@ func Plan(r *plugin.Request) (plan.Plan, *plugin.Result, error) {
 		return nil, nil, err
 	}
 	if l == nil {
-		l = &ledger.Ledger{} // nothing is leased yet
+		l = ledger.Empty()
 	} else {
 		defer l.Close()
 	}

@@ -15,7 +15,10 @@ import (
 )
 
 // A Namespace is an open network namespace.
-type Namespace struct{ fd int }
+type Namespace struct {
+	fd  int
+	own *Namespace // that of this program, once it is needed
+}
 
 // Open opens the namespace at path; what is there must be one.
 func Open(path string) (*Namespace, error) {
@@ -23,7 +26,7 @@ func Open(path string) (*Namespace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Namespace{fd}, nil
+	return &Namespace{fd: fd}, nil
 }
 
 // Gone tells whether the error of [Open] says that there is no namespace: no
@@ -34,18 +37,30 @@ func Gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(e
 func (n *Namespace) FD() int { return n.fd }
 
 // Close closes the namespace.
-func (n *Namespace) Close() error { return sys.CloseNetns(n.fd) }
+func (n *Namespace) Close() error {
+	if n.own != nil {
+		n.own.Close()
+	}
+	return sys.CloseNetns(n.fd)
+}
 
-// own is the namespace of the calling thread.
-func own() (*Namespace, error) { return Open("/proc/thread-self/ns/net") }
+// home is the namespace that this program runs in. Between calls of [Namespace.Do]
+// all threads that run are there.
+func (n *Namespace) home() (*Namespace, error) {
+	if n.own != nil {
+		return n.own, nil
+	}
+	own, err := Open("/proc/thread-self/ns/net")
+	n.own = own
+	return own, err
+}
 
 // IsOwn tells whether the namespace is the one that this program runs in.
 func (n *Namespace) IsOwn() (bool, error) {
-	mine, err := own()
+	mine, err := n.home()
 	if err != nil {
 		return false, err
 	}
-	defer mine.Close()
 	return sys.SameNetns(n.fd, mine.fd)
 }
 
@@ -56,12 +71,11 @@ func (n *Namespace) IsOwn() (bool, error) {
 // locked, and ends with this one.
 func (n *Namespace) Do(f func() error) error {
 	runtime.LockOSThread()
-	mine, err := own()
+	mine, err := n.home()
 	if err != nil {
 		runtime.UnlockOSThread()
 		return err
 	}
-	defer mine.Close()
 	if err := sys.SetNetns(n.fd); err != nil {
 		runtime.UnlockOSThread()
 		return &os.PathError{Op: "setns", Path: "CNI_NETNS", Err: err}

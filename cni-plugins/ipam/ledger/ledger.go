@@ -15,7 +15,7 @@
 //	.boot                the boot that the leases are of (kernel.random.boot_id)
 //	.ids/CONTAINER:INTERFACE → "10.1.0.5,fd00::5"
 //
-// A lease appears by link(2), complete or not at all. The entry below .ids is a
+// A lease appears by rename(2), complete or not at all. The entry below .ids is a
 // symbolic link that leads nowhere: its target, the addresses, appears together
 // with it, before the leases; readers check it against them. So DEL and CHECK
 // read two files however many leases there are, and a call that is killed
@@ -35,6 +35,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/coracle-oci/coracle/cni-plugins/ipam"
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
@@ -44,18 +45,20 @@ import (
 
 // A Ledger is the open, locked directory of a network. It is for one goroutine.
 type Ledger struct {
-	dir  string
-	lock *os.File
+	dir      string
+	fd, lock int // of the directory and of its lock; -1: there is none
 }
+
+// Empty returns a ledger without leases that is nowhere. It is only to read.
+func Empty() *Ledger { return &Ledger{"", -1, -1} }
 
 // Open makes the directory if needed, waits for its lock, and forgets the
 // leases of earlier boots.
 func Open(dataDir, network string) (*Ledger, error) {
-	dir := filepath.Join(dataDir, network)
-	if err := os.MkdirAll(filepath.Join(dir, idsDir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dataDir, network, idsDir), 0o755); err != nil {
 		return nil, ioFailure(err)
 	}
-	l, err := open(dir, false)
+	l, err := open(dataDir, network, sys.LockExclusive)
 	if err != nil {
 		return nil, err
 	}
@@ -69,38 +72,54 @@ func Open(dataDir, network string) (*Ledger, error) {
 // OpenExisting is Open for those who only remove or look; the ledger is nil if
 // there is none.
 func OpenExisting(dataDir, network string) (*Ledger, error) {
-	dir := filepath.Join(dataDir, network)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return open(dir, false)
+	return existing(open(dataDir, network, sys.LockExclusive))
 }
 
 // Peek is OpenExisting for readers: they wait only for writers.
 func Peek(dataDir, network string) (*Ledger, error) {
-	dir := filepath.Join(dataDir, network)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return open(dir, true)
+	return existing(open(dataDir, network, sys.LockShared))
 }
 
-func open(dir string, shared bool) (*Ledger, error) {
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+func existing(l *Ledger, err error) (*Ledger, error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return l, err
+}
+
+// open takes the lock, which is free again when its descriptor is closed: a
+// killed call holds nothing.
+func open(dataDir, network string, lock func(fd int) error) (*Ledger, error) {
+	l := &Ledger{filepath.Join(dataDir, network), -1, -1}
+	var err error
+	if l.fd, err = sys.Open(l.dir, syscall.O_RDONLY|syscall.O_DIRECTORY); err != nil {
+		return nil, l.failure("open", "", err)
+	}
+	if l.lock, err = l.open("lock", syscall.O_RDWR|syscall.O_CREAT); err == nil {
+		err = lock(l.lock)
+	}
 	if err != nil {
-		return nil, ioFailure(err)
+		l.Close()
+		return nil, l.failure("lock", "lock", err)
 	}
-	if err := sys.LockNetwork(lock, shared); err != nil {
-		lock.Close()
-		return nil, ioFailure(&fs.PathError{Op: "flock", Path: lock.Name(), Err: err})
-	}
-	return &Ledger{dir, lock}, nil
+	return l, nil
 }
 
 // Close frees the lock.
-func (l *Ledger) Close() error { return l.lock.Close() }
+func (l *Ledger) Close() {
+	for _, fd := range []int{l.lock, l.fd} {
+		if fd >= 0 {
+			sys.Close(fd)
+		}
+	}
+}
 
-const idsDir = ".ids"
+const (
+	idsDir = ".ids"
+	draft  = idsDir + "/.draft"
+
+	bootName = ".boot"
+)
 
 // Lease gives a container one address of each set, those that it asks for
 // where it asks. Nothing is left when one set has none.
@@ -120,7 +139,7 @@ func (l *Ledger) Lease(sets []ipam.Set, asked []netip.Addr, owner plugin.Attachm
 	}
 	for i, lease := range chosen {
 		// Only a hint for the next call: which address comes next.
-		overwrite(l.lastPath(i), lease.Address.Addr().String())
+		l.overwrite(lastName(i), lease.Address.Addr().String())
 	}
 	return chosen, nil
 }
@@ -186,7 +205,7 @@ func (l *Ledger) next(i int, s ipam.Set) (ipam.Lease, error) {
 			return r.Lease(a), nil
 		}
 		if names == nil {
-			if _, err := os.Lstat(l.path(a)); errors.Is(err, fs.ErrNotExist) {
+			if !l.exists(a) {
 				return r.Lease(a), nil
 			}
 		}
@@ -219,56 +238,49 @@ func (l *Ledger) write(chosen []ipam.Lease, owner plugin.Attachment) error {
 	for _, lease := range chosen {
 		addresses = append(addresses, lease.Address.Addr())
 	}
-	index := l.indexPath(owner)
-	if err := os.Remove(index); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return ioFailure(err)
-	}
-	if err := os.Symlink(join(addresses), index); err != nil {
-		return ioFailure(err)
-	}
-	// The lock is ours, so one name is enough. A draft that a killed call left
-	// may be a lease's second name: it must not be written over.
-	draft := filepath.Join(l.dir, idsDir, ".draft")
-	if err := remove(draft); err != nil {
+	if err := l.index(addresses, owner); err != nil {
 		return err
 	}
-	if err := os.WriteFile(draft, []byte(content(owner)), 0o644); err != nil {
-		return ioFailure(err)
-	}
-	defer os.Remove(draft)
-	for _, a := range addresses {
-		if err := os.Link(draft, l.path(a)); errors.Is(err, fs.ErrExist) {
-			os.Remove(l.path(a)) // choose has seen that it is nobody's
-			err = os.Link(draft, l.path(a))
-			if err != nil {
-				return ioFailure(err)
-			}
-		} else if err != nil {
-			return ioFailure(err)
+	for _, a := range addresses { // a file that is in the way is nobody's: choose has seen it
+		if err := l.put(a.String(), content(owner)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// index writes down which addresses are about to be the container's.
+func (l *Ledger) index(addresses []netip.Addr, owner plugin.Attachment) error {
+	name := indexName(owner)
+	err := sys.SymlinkAt(join(addresses), l.fd, name)
+	if errors.Is(err, fs.ErrExist) {
+		if err := l.remove(name); err != nil {
+			return err
+		}
+		err = sys.SymlinkAt(join(addresses), l.fd, name)
+	}
+	return l.failure("make", name, err)
 }
 
 // Release frees what a container has for an interface. It may have nothing.
 //
 // Leases of the other host-local have no index; they are found by reading all.
 func (l *Ledger) Release(owner plugin.Attachment) error {
-	target, err := os.Readlink(l.indexPath(owner))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+	target, err := sys.ReadlinkAt(l.fd, indexName(owner))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL) {
 		return l.Collect(func(a plugin.Attachment) bool { return a == owner })
 	}
 	if err != nil {
-		return ioFailure(err)
+		return l.failure("read", indexName(owner), err)
 	}
 	for _, a := range split(target) {
 		if have, taken := l.owner(a); taken && have == owner {
-			if err := remove(l.path(a)); err != nil {
+			if err := l.remove(a.String()); err != nil {
 				return err
 			}
 		}
 	}
-	return remove(l.indexPath(owner))
+	return l.remove(indexName(owner))
 }
 
 // Held returns the addresses that a container has for an interface.
@@ -300,7 +312,7 @@ func (l *Ledger) Collect(stale func(plugin.Attachment) bool) error {
 		if owner, taken := l.owner(a); taken && !stale(owner) {
 			continue
 		}
-		if err := remove(l.path(a)); err != nil {
+		if err := l.remove(a.String()); err != nil {
 			return err
 		}
 	}
@@ -318,7 +330,7 @@ func (l *Ledger) collectIndex(stale func(plugin.Attachment) bool) error {
 		if !stale(owner) && len(l.indexed(owner)) > 0 {
 			continue
 		}
-		if err := remove(filepath.Join(l.dir, idsDir, e.Name())); err != nil {
+		if err := l.remove(idsDir + "/" + e.Name()); err != nil {
 			return err
 		}
 	}
@@ -349,7 +361,7 @@ func (l *Ledger) each(f func(netip.Addr, plugin.Attachment)) {
 // indexed returns the addresses that the index says a container has, and that
 // it has indeed.
 func (l *Ledger) indexed(owner plugin.Attachment) (have []netip.Addr) {
-	target, err := os.Readlink(l.indexPath(owner))
+	target, err := sys.ReadlinkAt(l.fd, indexName(owner))
 	if err != nil {
 		return nil
 	}
@@ -364,11 +376,11 @@ func (l *Ledger) indexed(owner plugin.Attachment) (have []netip.Addr) {
 // owner reads a lease. taken is false for no file and for one without a name.
 // A file that cannot be read is taken.
 func (l *Ledger) owner(a netip.Addr) (owner plugin.Attachment, taken bool) {
-	text, err := os.ReadFile(l.path(a))
+	text, err := l.read(a.String())
 	if err != nil {
 		return owner, !errors.Is(err, fs.ErrNotExist)
 	}
-	id, ifname, _ := strings.Cut(string(text), "\n")
+	id, ifname, _ := strings.Cut(text, "\n")
 	owner = plugin.Attachment{ContainerID: strings.TrimSpace(id), Ifname: strings.TrimSpace(ifname)}
 	return owner, plausible(owner.ContainerID)
 }
@@ -381,13 +393,12 @@ func plausible(id string) bool {
 // boot removes the leases of earlier boots. A directory without .boot was made
 // by another program; its leases are believed.
 func (l *Ledger) boot() error {
-	now, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	now, err := sys.ReadInto(make([]byte, 0, 64), "/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return nil // cannot tell: keep all
 	}
-	path := filepath.Join(l.dir, ".boot")
-	then, err := os.ReadFile(path)
-	if err == nil && string(then) == string(now) {
+	then, err := l.read(bootName)
+	if err == nil && then == string(now) {
 		return nil
 	}
 	if err == nil && len(then) == len(now) {
@@ -395,11 +406,7 @@ func (l *Ledger) boot() error {
 			return err
 		}
 	}
-	draft := filepath.Join(l.dir, idsDir, ".boot")
-	if err := os.WriteFile(draft, now, 0o644); err != nil {
-		return ioFailure(err)
-	}
-	return ioFailure(os.Rename(draft, path))
+	return l.put(bootName, string(now))
 }
 
 // names reads the directory.
@@ -419,35 +426,24 @@ func (l *Ledger) names() (map[string]bool, error) {
 
 // last returns the address that set number i gave away last.
 func (l *Ledger) last(i int) netip.Addr {
-	text, _ := os.ReadFile(l.lastPath(i))
-	a, _ := netip.ParseAddr(strings.TrimSpace(string(text)))
+	text, _ := l.read(lastName(i))
+	a, _ := netip.ParseAddr(strings.TrimSpace(text))
 	return a
 }
 
-// overwrite replaces the text of a file without emptying it first: ext4 takes
-// a file that was emptied to the disk when it is closed (auto_da_alloc), which
-// costs more than all the rest of a lease. A text that is half old and half
-// new does no harm here.
-func overwrite(path, text string) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return
+// exists tells whether an address has a file; it has one if that cannot be known.
+func (l *Ledger) exists(a netip.Addr) bool {
+	if l.fd < 0 {
+		return false
 	}
-	defer file.Close()
-	if _, err := file.WriteString(text); err != nil {
-		return
-	}
-	if info, err := file.Stat(); err == nil && info.Size() > int64(len(text)) {
-		file.Truncate(int64(len(text)))
-	}
+	_, err := sys.StatAt(l.fd, a.String())
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func (l *Ledger) path(a netip.Addr) string { return l.dir + "/" + a.String() }
+func lastName(i int) string { return "last_reserved_ip." + strconv.Itoa(i) }
 
-func (l *Ledger) lastPath(i int) string { return l.dir + "/last_reserved_ip." + strconv.Itoa(i) }
-
-func (l *Ledger) indexPath(owner plugin.Attachment) string {
-	return l.dir + "/" + idsDir + "/" + owner.ContainerID + ":" + owner.Ifname
+func indexName(owner plugin.Attachment) string {
+	return idsDir + "/" + owner.ContainerID + ":" + owner.Ifname
 }
 
 func content(owner plugin.Attachment) string { return owner.ContainerID + "\r\n" + owner.Ifname }
@@ -468,13 +464,3 @@ func split(target string) (addresses []netip.Addr) {
 	}
 	return addresses
 }
-
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return ioFailure(err)
-	}
-	return nil
-}
-
-// ioFailure gives errors of files their code.
-func ioFailure(err error) error { return plugin.Fail(plugin.CodeIO, err) }

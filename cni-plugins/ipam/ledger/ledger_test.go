@@ -263,11 +263,12 @@ func TestManyAtOnce(t *testing.T) {
 
 // The hint which address comes next is right when it gets shorter, too.
 func TestShorterHint(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "last_reserved_ip.0")
-	for _, text := range []string{"10.1.0.254", "10.1.0.2", "10.1.0.33"} {
-		overwrite(path, text)
-		if have, err := os.ReadFile(path); err != nil || string(have) != text {
-			t.Errorf("have %q, want %q: %v", have, text, err)
+	with(t, t.TempDir(), func(l *Ledger) {
+		for _, text := range []string{"10.1.0.254", "10.1.0.2", "10.1.0.33"} {
+			l.overwrite("last_reserved_ip.0", text)
+			if have, err := l.read("last_reserved_ip.0"); err != nil || have != text {
+				t.Errorf("have %q, want %q: %v", have, text, err)
+			}
 		}
-	}
+	})
 }
