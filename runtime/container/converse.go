@@ -25,7 +25,7 @@ import (
 func (m *maker) converse() error {
 	hooks := hookWatch{hooks: m.spec.Hooks, output: m.hookOutput}
 	for {
-		report, fds, err := receive(m.gate, hooks.timeLeft())
+		report, fds, err := m.receive(hooks.timeLeft())
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,52 @@ func (m *maker) converse() error {
 			return err
 		}
 	}
+}
+
+// A message is what the launch program has sent.
+type message struct {
+	report *launch.Report
+	fds    []int
+}
+
+// receive waits for the next message. The process that clones the init tells its
+// pid and ends, while the init works already: what the init says may come first.
+// It is held back until its pid has come.
+func (m *maker) receive(milliseconds int) (*launch.Report, []int, error) {
+	if len(m.early) > 0 && m.state.PID != 0 {
+		first := m.early[0]
+		m.early = m.early[1:]
+		return first.report, first.fds, nil
+	}
+	report, fds, err := receive(m.gate, milliseconds)
+	for err == nil && report != nil && m.tooEarly(report) {
+		m.early = append(m.early, message{report, fds})
+		if err = m.reapCloner(); err != nil {
+			return nil, nil, err
+		}
+		// Whatever it had to tell is there now; if it is not, it was killed.
+		if report, fds, err = receive(m.gate, 0); report == nil && fds == nil {
+			fds = []int{}
+		}
+	}
+	return report, fds, err
+}
+
+// tooEarly tells whether an init has sent a message whose pid is not known yet.
+func (m *maker) tooEarly(r *launch.Report) bool {
+	return m.plan.Clones && m.state.PID == 0 && r.Step < 0 && r.Mark > plan.Born
+}
+
+// reapCloner waits for the end of the process that has cloned the init.
+func (m *maker) reapCloner() error {
+	if m.pid == 0 {
+		return nil
+	}
+	if _, err := sys.Reap(m.pid); err != nil {
+		return &fail.Error{Doing: "wait for the launch program", Err: err}
+	}
+	m.pid = 0
+	return nil
 }
 
 // receive waits for one message, for at most the given time.
@@ -146,8 +192,15 @@ func (m *maker) created() error {
 	return nil
 }
 
+// noExec is how a process of Go's ForkExec ends that could not execute its
+// program; it could not even write the reason into a pipe, or Spawn had failed.
+const noExec = 253
+
 // died says why the process ended without a word.
 func (m *maker) died() error {
+	if m.pid == 0 { // see receive
+		return &fail.Error{Doing: "make the container: the process that cloned its init was killed"}
+	}
 	status, err := sys.Reap(m.pid)
 	m.pid = 0
 	e := &fail.Error{Doing: "make the container", Err: err}
@@ -155,6 +208,9 @@ func (m *maker) died() error {
 	case err != nil:
 	case kills > 0:
 		e.Where, e.Doing = config.Name+" linux.resources.memory.limit", "make the container: its init was killed for want of memory"
+		e.Hint = "raise the limit"
+	case status.ExitStatus() == noExec:
+		e.Where, e.Doing = config.Name+" linux.resources.memory.limit", "make the container: there was no memory to start its init"
 		e.Hint = "raise the limit"
 	case status.Signaled():
 		e.Doing = "make the container: its init was killed by signal " + itoa(int(status.Signal()))

@@ -171,6 +171,7 @@ type maker struct {
 	states  map[int]string
 	output  int // index of the input that hooks in the container print to; 0: none
 	gate    int // our side
+	early   []message
 	pid     int // our child, which the init may be a child of
 	pidFD   int
 	master  int
@@ -381,8 +382,8 @@ func (m *maker) closeInputs() {
 // born notes the pid of the container's init in the journal.
 func (m *maker) born(pid int) error {
 	if m.plan.Clones { // the process that cloned it has done its work
-		if _, err := sys.Reap(m.pid); err != nil {
-			return &fail.Error{Doing: "wait for the launch program", Err: err}
+		if err := m.reapCloner(); err != nil {
+			return err
 		}
 	}
 	m.pid = pid

@@ -25,13 +25,14 @@ func (m *maker) findProgram(name string) (string, error) {
 		return "", err
 	}
 	defer sys.Close(root)
+	who := newExecutor(m.spec)
 	quoted := `exec: "` + name + `"`
 	if strings.Contains(name, "/") {
 		file := name
 		if !path.IsAbs(file) {
 			file = path.Join(m.spec.Process.Cwd, name)
 		}
-		switch err := executable(root, file); {
+		switch err := executable(root, file, who); {
 		case err == nil:
 			return name, nil
 		case errors.Is(err, syscall.EACCES):
@@ -48,7 +49,7 @@ func (m *maker) findProgram(name string) (string, error) {
 			dir = path.Join(m.spec.Process.Cwd, dir)
 		}
 		file := path.Join(dir, name)
-		err := executable(root, file)
+		err := executable(root, file, who)
 		if err == nil {
 			return file, nil
 		}
@@ -72,8 +73,8 @@ func searchPath(env []string) string {
 	return "/bin:/usr/bin"
 }
 
-// executable tells whether a file below root can be executed at all.
-func executable(root int, name string) error {
+// executable tells whether somebody can execute a file below root.
+func executable(root int, name string, who executor) error {
 	fd, err := sys.OpenIn(root, name, linux.O_PATH)
 	if err != nil {
 		return err
@@ -88,7 +89,11 @@ func executable(root int, name string) error {
 	case mode&linux.S_IFMT != linux.S_IFREG || mode&0o111 == 0:
 		return syscall.EACCES
 	}
-	return nil
+	uid, gid, err := sys.Owner(fd)
+	if err == nil && !who.mayExecute(mode, uid, gid) && !sys.HasACL(fd) {
+		return syscall.EACCES
+	}
+	return err
 }
 
 // writePIDFile writes the digits alone: go-runc reads them with strconv.Atoi. It

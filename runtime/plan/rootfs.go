@@ -153,22 +153,32 @@ func (c *compiler) pivot() {
 	b := &c.b
 	b.From("root.path")
 	b.Do("enter the root", prog.Fchdir, c.root)
-	if !c.fresh(specs.MountNamespace) || c.NoPivot {
+	if !c.fresh(specs.MountNamespace) {
 		b.Do("change the root", prog.Chroot, b.String("."))
 		return
 	}
-	b.Do("change the root", prog.PivotRoot, b.String("."), b.String("."))
-	if len(c.spec.Linux.MaskedPaths) > 0 {
-		b.Do("detach what masks are made of", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
-	}
-	for range max(1, c.Facts.RootMounts) {
-		b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
+	if c.NoPivot {
+		b.Do("change the root", prog.Chroot, b.String("."))
+	} else {
+		b.Do("change the root", prog.PivotRoot, b.String("."), b.String("."))
+		c.detachHost()
 	}
 	c.rootPropagation()
 	if c.spec.Root.Readonly {
 		b.From("root.readonly")
 		b.Do("make the root read-only", prog.MountSetattr, c.root, b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
 			c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
+	}
+}
+
+// detachHost detaches what lies on top of the new root.
+func (c *compiler) detachHost() {
+	b := &c.b
+	if len(c.spec.Linux.MaskedPaths) > 0 {
+		b.Do("detach what masks are made of", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
+	}
+	for range max(1, c.Facts.RootMounts) {
+		b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
 	}
 }
 

@@ -291,3 +291,73 @@ func TestRootOrphan(t *testing.T) {
 		t.Error("it does not end")
 	}
 }
+
+// TestRootMountNamespaceJoined: the root is a path of the namespace that is
+// joined, and its mounts are seen.
+func TestRootMountNamespaceJoined(t *testing.T) {
+	_, first := running(t, mount("/shared", "tmpfs", "marked"))
+	v := newVessel(t, namespace(specs.MountNamespace, fmt.Sprintf("/proc/%d/ns/mnt", first)), func(s *specs.Spec) {
+		s.Mounts, s.Root.Path = nil, "/"
+	})
+	if got := v.sh("grep -c ' /shared .* marked ' /proc/1/mountinfo; pwd"); got != "1\n/\n" {
+		t.Errorf("got %q", got)
+	}
+	v.edit(mount("/x", "tmpfs", "tmpfs"))
+	v.expectRefusal("mounts", "mount namespace")
+}
+
+// TestRootNoPivot: with --no-pivot the root is changed by chroot, and the program
+// sees nothing else all the same.
+func TestRootNoPivot(t *testing.T) {
+	v := newVessel(t, func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/etc/group"} },
+		testkit.Args("/bin/sh", "-c", "cat /etc/group; ls /work 2>/dev/null; ls -d /bin/busybox; echo x >/dev/null && mount | grep -c ' /proc '"))
+	if got := v.run("--no-pivot"); got != (said{stdout: "/bin/busybox\n1\n"}) {
+		t.Errorf("%+v", got)
+	}
+	v.edit(func(s *specs.Spec) { s.Root.Readonly = true }, testkit.Args("touch", "/x"))
+	if got := v.run("--no-pivot"); got.code == 0 || !strings.Contains(got.stderr, "Read-only") {
+		t.Errorf("readonly: %+v", got)
+	}
+}
+
+// TestRootNotExecutable: whether the program may be executed is asked for the
+// container's user, at create.
+func TestRootNotExecutable(t *testing.T) {
+	v := newVessel(t, testkit.Args("/bin/mine"), func(s *specs.Spec) {
+		s.Process.User = specs.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{7}}
+	})
+	program, err := os.ReadFile(v.rootfs("bin/busybox"))
+	must(t, err)
+	v.write("bin/mine", string(program), 0o700)
+	for _, c := range []struct {
+		mode     os.FileMode
+		uid, gid int
+		allowed  bool
+	}{
+		{0o700, 0, 0, false}, {0o700, 1000, 0, true}, {0o070, 0, 1001, true}, {0o010, 0, 7, true}, {0o070, 1000, 1001, false},
+		{0o701, 0, 1001, false}, {0o001, 0, 0, true}, {0o644, 1000, 0, false},
+	} {
+		must(t, os.Chown(v.rootfs("bin/mine"), c.uid, c.gid))
+		must(t, os.Chmod(v.rootfs("bin/mine"), c.mode))
+		got := v.coracle("create", "--bundle", v.bundle, v.id)
+		if c.allowed && got != (said{}) {
+			t.Errorf("%+v: %+v", c, got)
+		}
+		if !c.allowed {
+			expectError(t, got, `exec: "/bin/mine": permission denied`)
+		}
+		v.quiet("delete", "--force", v.id)
+	}
+	// Root needs one x bit of any kind, also the root of a user namespace.
+	must(t, os.Chown(v.rootfs("bin/mine"), 5, 5))
+	must(t, os.Chmod(v.rootfs("bin/mine"), 0o700))
+	v.edit(allCapabilities, func(s *specs.Spec) { s.Process.User = specs.User{} })
+	v.create()
+	v.quiet("delete", "--force", v.id)
+	must(t, chownTree(v.rootfs(""), 100000, 200000))
+	v.edit(mapped, func(s *specs.Spec) { s.Process.Capabilities = nil })
+	v.create()
+	v.quiet("delete", "--force", v.id)
+	v.edit(func(s *specs.Spec) { s.Process.User.UID = 5 })
+	v.expectRefusal(`exec: "/bin/mine": permission denied`)
+}
