@@ -18,7 +18,7 @@ import (
 // TestRootMountFlags reads back from mountinfo what each option does, on a new
 // file system and on a bind mount of a directory.
 func TestRootMountFlags(t *testing.T) {
-	source := t.TempDir()
+	source := mountTree(t) // a bind mount keeps the flags of what it is copied from: these are none
 	must(t, os.WriteFile(filepath.Join(source, "file"), []byte("content\n"), 0o644))
 	v := newVessel(t,
 		mount("/m/ro", "tmpfs", "tmpfs", "ro"),
