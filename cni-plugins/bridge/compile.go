@@ -38,7 +38,7 @@ type Attachment struct {
 // Compile returns the steps that attach the container, and the result that ADD
 // answers when they are done.
 func Compile(a Attachment) (plan.Plan, *plugin.Result, error) {
-	c := &compiler{Attachment: a}
+	c := &compiler{Attachment: a, plan: make(plan.Plan, 0, 10)}
 	result, err := c.result()
 	if err != nil {
 		return nil, nil, err
@@ -162,7 +162,8 @@ func (c *compiler) pair() {
 // inside sets the container's end up, in one datagram. The link comes first:
 // routes need it up.
 func (c *compiler) inside(result *plugin.Result) {
-	do := []netlink.Message{netlink.SetUp(c.Ifname, true)}
+	do := make([]netlink.Message, 0, 1+len(result.IPs)+len(result.Routes))
+	do = append(do, netlink.SetUp(c.Ifname, true))
 	six := false
 	for _, ip := range result.IPs {
 		do = append(do, netlink.NewAddr(c.Ifname, ip.Address, !c.Config.EnableDAD))

@@ -27,7 +27,6 @@ type Reader struct {
 	tokens  *jsontext.Decoder
 	where   string // what paths begin with: "ipam"
 	data    []byte
-	text    string   // data again: strings without escapes are slices of it
 	unknown []string // names for [Reader.Supported]
 	err     error
 }
@@ -40,7 +39,7 @@ const stdin = "standard input"
 func Read(where string, text []byte, value func(*Reader)) error {
 	// A bytes.Buffer is read in place by jsontext, without a copy. Names that
 	// come twice and broken UTF-8 have always been taken.
-	r := &Reader{where: where, data: text, text: string(text),
+	r := &Reader{where: where, data: text,
 		tokens: jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	value(r)
 	if r.err != nil {
@@ -127,8 +126,7 @@ func (r *Reader) String(to *string) {
 	case kind != '"':
 		r.wrong(kind, raw)
 	case bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw):
-		end := r.tokens.InputOffset()
-		*to = r.text[end-int64(len(raw))+1 : end-1]
+		*to = string(raw[1 : len(raw)-1])
 	default:
 		plain, _ := jsontext.AppendUnquote(nil, raw) // found valid by value
 		*to = string(plain)

@@ -55,17 +55,14 @@ func (m Message) Append(datagram []byte, number uint32) []byte {
 	return pad(append(datagram, m.Body...))
 }
 
-// Bound returns the message with the indexes of its links filled in.
-func (m Message) Bound(index map[string]uint32) Message {
-	if len(m.Binds) == 0 {
-		return m
-	}
-	body := append([]byte(nil), m.Body...)
+// AppendBound is Append with the indexes of the message's links filled in.
+func (m Message) AppendBound(datagram []byte, number uint32, index map[string]uint32) []byte {
+	body := len(datagram) + HeaderLen
+	datagram = m.Append(datagram, number)
 	for _, b := range m.Binds {
-		binary.NativeEndian.PutUint32(body[b.Offset:], index[b.Link])
+		binary.NativeEndian.PutUint32(datagram[body+b.Offset:], index[b.Link])
 	}
-	m.Body, m.Binds = body, nil
-	return m
+	return datagram
 }
 
 // String is one line: the message's type, its flags, and what it is for.
@@ -76,22 +73,28 @@ func (m Message) String() string {
 // TypeName returns the kernel's name of a message type.
 func TypeName(t uint16) string {
 	if t>>8 == linux.NFNL_SUBSYS_NFTABLES {
-		return nftTypes[t&0xff]
+		return nftTypes()[t&0xff]
 	}
-	return routeTypes[t]
+	return routeTypes()[t]
 }
 
-var routeTypes = map[uint16]string{
-	linux.RTM_NEWLINK: "RTM_NEWLINK", linux.RTM_DELLINK: "RTM_DELLINK", linux.RTM_GETLINK: "RTM_GETLINK", linux.RTM_SETLINK: "RTM_SETLINK",
-	linux.RTM_NEWADDR: "RTM_NEWADDR", linux.RTM_DELADDR: "RTM_DELADDR", linux.RTM_GETADDR: "RTM_GETADDR",
-	linux.RTM_NEWROUTE: "RTM_NEWROUTE", linux.RTM_DELROUTE: "RTM_DELROUTE", linux.RTM_GETROUTE: "RTM_GETROUTE",
+// routeTypes and nftTypes are functions, not variables: building the maps is
+// only for those who print.
+func routeTypes() map[uint16]string {
+	return map[uint16]string{
+		linux.RTM_NEWLINK: "RTM_NEWLINK", linux.RTM_DELLINK: "RTM_DELLINK", linux.RTM_GETLINK: "RTM_GETLINK", linux.RTM_SETLINK: "RTM_SETLINK",
+		linux.RTM_NEWADDR: "RTM_NEWADDR", linux.RTM_DELADDR: "RTM_DELADDR", linux.RTM_GETADDR: "RTM_GETADDR",
+		linux.RTM_NEWROUTE: "RTM_NEWROUTE", linux.RTM_DELROUTE: "RTM_DELROUTE", linux.RTM_GETROUTE: "RTM_GETROUTE",
+	}
 }
 
-var nftTypes = map[uint16]string{
-	linux.NFT_MSG_NEWTABLE: "NFT_MSG_NEWTABLE", linux.NFT_MSG_DELTABLE: "NFT_MSG_DELTABLE", linux.NFT_MSG_NEWCHAIN: "NFT_MSG_NEWCHAIN",
-	linux.NFT_MSG_NEWRULE: "NFT_MSG_NEWRULE", linux.NFT_MSG_NEWSET: "NFT_MSG_NEWSET", linux.NFT_MSG_NEWSETELEM: "NFT_MSG_NEWSETELEM",
-	linux.NFT_MSG_GETSETELEM: "NFT_MSG_GETSETELEM", linux.NFT_MSG_DELSETELEM: "NFT_MSG_DELSETELEM",
-	linux.NFT_MSG_GETGEN: "NFT_MSG_GETGEN",
+func nftTypes() map[uint16]string {
+	return map[uint16]string{
+		linux.NFT_MSG_NEWTABLE: "NFT_MSG_NEWTABLE", linux.NFT_MSG_DELTABLE: "NFT_MSG_DELTABLE", linux.NFT_MSG_NEWCHAIN: "NFT_MSG_NEWCHAIN",
+		linux.NFT_MSG_NEWRULE: "NFT_MSG_NEWRULE", linux.NFT_MSG_NEWSET: "NFT_MSG_NEWSET", linux.NFT_MSG_NEWSETELEM: "NFT_MSG_NEWSETELEM",
+		linux.NFT_MSG_GETSETELEM: "NFT_MSG_GETSETELEM", linux.NFT_MSG_DELSETELEM: "NFT_MSG_DELSETELEM",
+		linux.NFT_MSG_GETGEN: "NFT_MSG_GETGEN",
+	}
 }
 
 // flagNames gives the flags that matter to a reader; those of requests to make

@@ -113,14 +113,16 @@ func TestWellFormed(t *testing.T) {
 
 func TestBound(t *testing.T) {
 	m := NewVeth(Veth{Name: "v", Master: "br0", Peer: "eth0"})
-	bound := m.Bound(map[string]uint32{"br0": 0x01020304})
+	before := SetUp("lo", true).Append(nil, 1)
+	bound := m.AppendBound(slices.Clone(before), 2, map[string]uint32{"br0": 0x01020304})
+	plain := m.Append(before, 2)
 	changed := 0
-	for i := range m.Body {
-		if m.Body[i] != bound.Body[i] {
+	for i := range plain {
+		if plain[i] != bound[i] {
 			changed++
 		}
 	}
-	if l, ok := ParseLink(bound.Body); !ok || l.Master != 0x01020304 || changed != 4 || len(bound.Binds) != 0 {
+	if l, ok := ParseLink(bound[len(before)+HeaderLen:]); !ok || l.Master != 0x01020304 || changed != 4 {
 		t.Errorf("%+v, %d bytes changed", l, changed)
 	}
 	if l, _ := ParseLink(m.Body); l.Master != 0 {

@@ -21,7 +21,7 @@ type Conn struct {
 	fd     int
 	number uint32            // of the last request
 	index  map[string]uint32 // links that were looked up or told
-	buffer []byte
+	buffer []byte            // of the datagram that is being made or was received
 }
 
 // Dial opens a socket of protocol in the calling thread's network namespace.
@@ -30,7 +30,7 @@ func Dial(protocol int) (*Conn, error) {
 	if err != nil {
 		return nil, &fail.Error{Doing: "open a netlink socket", Err: err}
 	}
-	return &Conn{fd: fd, index: map[string]uint32{}}, nil
+	return &Conn{fd: fd, index: map[string]uint32{}, buffer: make([]byte, receiveLen)}, nil
 }
 
 // Close closes the socket.
@@ -58,20 +58,17 @@ func (e *Error) Unwrap() error { return e.Errno }
 // Exec sends rtnetlink requests in one datagram and waits for all answers. The
 // kernel works on all of them even when one fails; the error is of the first.
 func (c *Conn) Exec(messages ...netlink.Message) error {
-	all := make([]netlink.Message, len(messages))
-	for i, m := range messages { // looking up a link sends requests of its own
-		bound, err := c.bind(m)
-		if err != nil {
+	for _, m := range messages {
+		if err := c.find(m); err != nil {
 			return err
 		}
-		bound.Flags |= linux.NLM_F_ACK
-		all[i] = bound
 	}
-	var datagram []byte
+	datagram := c.buffer[:0]
 	first := c.number + 1
-	for _, m := range all {
+	for _, m := range messages {
+		m.Flags |= linux.NLM_F_ACK
 		c.number++
-		datagram = m.Append(datagram, c.number)
+		datagram = m.AppendBound(datagram, c.number, c.index)
 	}
 	if len(datagram) == 0 {
 		return nil
@@ -110,7 +107,7 @@ func (c *Conn) Generation() (uint32, error) {
 func (c *Conn) transaction(begin netlink.Message, messages []netlink.Message) error {
 	all := append(append([]netlink.Message{begin}, messages...), netlink.End())
 	first := c.number + 1
-	var datagram []byte
+	datagram := c.buffer[:0]
 	for i, m := range all {
 		if i == len(all)-2 {
 			m.Flags |= linux.NLM_F_ACK // answers come in order: this one is the last
@@ -159,7 +156,11 @@ func (c *Conn) acknowledged(first uint32, messages []netlink.Message, transactio
 // Ask sends one question and returns the answers.
 func (c *Conn) Ask(question netlink.Message) ([]netlink.Reply, error) {
 	for range 20 {
-		replies, again, err := c.ask(question)
+		var replies []netlink.Reply
+		again, err := c.ask(question, func(r netlink.Reply) {
+			r.Body = slices.Clone(r.Body)
+			replies = append(replies, r)
+		})
 		if !again {
 			return replies, err
 		}
@@ -167,21 +168,21 @@ func (c *Conn) Ask(question netlink.Message) ([]netlink.Reply, error) {
 	return nil, &Error{question, syscall.EINTR, "the list changed 20 times while it was read"}
 }
 
-// ask tells with again that the kernel's list changed while it was told
-// (NLM_F_DUMP_INTR): it may have holes.
-func (c *Conn) ask(question netlink.Message) (replies []netlink.Reply, again bool, err error) {
-	bound, err := c.bind(question)
-	if err != nil {
-		return nil, false, err
+// ask calls each with the answers to a question; their bodies are valid until
+// it returns. It tells with again that the kernel's list changed while it was
+// told (NLM_F_DUMP_INTR): it may have holes.
+func (c *Conn) ask(question netlink.Message, each func(netlink.Reply)) (again bool, err error) {
+	if err := c.find(question); err != nil {
+		return false, err
 	}
 	c.number++
-	if err := sys.NetlinkSend(c.fd, bound.Append(nil, c.number)); err != nil {
-		return nil, false, &fail.Error{Doing: question.Doing, Err: err}
+	if err := sys.NetlinkSend(c.fd, question.AppendBound(c.buffer[:0], c.number, c.index)); err != nil {
+		return false, &fail.Error{Doing: question.Doing, Err: err}
 	}
 	for {
 		datagram, err := c.receive()
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
 		for r := range netlink.Replies(datagram) {
 			if r.Number != c.number {
@@ -190,14 +191,13 @@ func (c *Conn) ask(question netlink.Message) (replies []netlink.Reply, again boo
 			again = again || r.Flags&linux.NLM_F_DUMP_INTR != 0
 			if r.Type == linux.NLMSG_ERROR || r.Type == linux.NLMSG_DONE {
 				if errno, words := r.Errno(); errno != 0 && !(again && syscall.Errno(errno) == syscall.EINTR) {
-					return nil, false, &Error{question, syscall.Errno(errno), words}
+					return false, &Error{question, syscall.Errno(errno), words}
 				}
-				return replies, again, nil
+				return again, nil
 			}
-			r.Body = slices.Clone(r.Body)
-			replies = append(replies, r)
+			each(r)
 			if r.Flags&linux.NLM_F_MULTI == 0 {
-				return replies, false, nil
+				return false, nil
 			}
 		}
 	}
@@ -205,43 +205,42 @@ func (c *Conn) ask(question netlink.Message) (replies []netlink.Reply, again boo
 
 // Link looks up a link by name; ENODEV if there is none.
 func (c *Conn) Link(name string) (netlink.Link, error) {
-	replies, err := c.Ask(netlink.GetLink(name))
-	if err != nil {
+	question := netlink.GetLink(name)
+	var link netlink.Link
+	found := false
+	_, err := c.ask(question, func(r netlink.Reply) { link, found = netlink.ParseLink(r.Body) })
+	switch {
+	case err != nil:
 		return netlink.Link{}, err
+	case !found:
+		return netlink.Link{}, &Error{question, syscall.ENODEV, ""}
 	}
-	for _, r := range replies {
-		if l, ok := netlink.ParseLink(r.Body); ok {
-			c.index[name] = l.Index
-			return l, nil
-		}
-	}
-	return netlink.Link{}, &Error{netlink.GetLink(name), syscall.ENODEV, ""}
+	c.index[name] = link.Index
+	return link, nil
 }
 
 // Forget drops what is known of a link, which may have been made anew.
 func (c *Conn) Forget(name string) { delete(c.index, name) }
 
-// bind fills in the indexes of the links that m names.
-func (c *Conn) bind(m netlink.Message) (netlink.Message, error) {
+// find looks up the links that m names, which sends requests of its own.
+func (c *Conn) find(m netlink.Message) error {
 	for _, b := range m.Binds {
 		if _, known := c.index[b.Link]; known {
 			continue
 		}
 		if _, err := c.Link(b.Link); err != nil {
-			return m, err
+			return err
 		}
 	}
-	return m.Bound(c.index), nil
+	return nil
 }
 
-// receiveLen holds the largest piece of a list that the kernel sends
-// (NLMSG_GOODSIZE is 8 KiB, and rtnetlink uses up to 32).
-const receiveLen = 32 << 10
+// receiveLen holds the largest piece of a list that the kernel sends: 32 KiB
+// less what it needs to manage it. (The memory of larger objects is of another
+// kind for Go, and costs more when it is the first.)
+const receiveLen = 32<<10 - 64
 
 func (c *Conn) receive() ([]byte, error) {
-	if c.buffer == nil {
-		c.buffer = make([]byte, receiveLen)
-	}
 	n, err := sys.NetlinkReceive(c.fd, c.buffer)
 	if err != nil {
 		return nil, &fail.Error{Doing: "receive from netlink", Err: err}
