@@ -186,7 +186,7 @@ func (m *maker) created() error {
 			return hostError(h, err)
 		}
 	}
-	if err := sys.Send(m.gate, append([]byte(program), 0)); err != nil {
+	if err := sys.Send(m.gate, m.answer(program)); err != nil {
 		return m.died()
 	}
 	return nil

@@ -70,7 +70,7 @@ func Assemble(p *prog.Program) (*Image, error) {
 		at := out[a.data[i]-dataAddr:]
 		copy(at, d.Bytes)
 		for _, r := range d.Refs {
-			binary.LittleEndian.PutUint64(at[r.Offset:], uint64(a.data[r.To]))
+			binary.LittleEndian.PutUint64(at[r.Offset:], uint64(a.data[r.To]+r.At))
 		}
 	}
 	return &Image{Bytes: out, data: a.data}, nil

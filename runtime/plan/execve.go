@@ -5,13 +5,12 @@ package plan
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
-
-const pathMax = 4096
 
 // created is the last gate of create. The parent looks up args[0], so that "not
 // found" is an error of create, and answers with the path to execute. From here
@@ -19,9 +18,40 @@ const pathMax = 4096
 func (c *compiler) created() {
 	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
 	c.recordCreated()
-	c.program = c.b.Struct("program", make([]byte, pathMax))
+	size := PathMax
+	if c.plan.Home = !hasVariable(c.spec.Process.Env, "HOME"); c.plan.Home {
+		size += HomeMax
+	}
+	c.program = c.b.Struct("program", make([]byte, size))
 	c.b.From("")
-	c.wait(AtCreated, "say that all is made", c.program, pathMax)
+	c.wait(AtCreated, "say that all is made", c.program, size)
+}
+
+// PathMax and HomeMax are the parts of the answer to AtCreated: the path of the
+// program, and "HOME=" with a directory.
+const (
+	PathMax = 4096
+	HomeMax = 1024
+)
+
+// environment is process.env. As in runc, and as its engines expect, HOME is that
+// of the user in the container's /etc/passwd if the config says nothing: who that
+// is only the parent can tell, when all is mounted.
+func (c *compiler) environment() prog.Arg {
+	env := c.b.Vector("env", c.spec.Process.Env)
+	if c.plan.Home {
+		c.b.Append(env, c.program, PathMax)
+	}
+	return env
+}
+
+func hasVariable(env []string, name string) bool {
+	for _, e := range env {
+		if strings.HasPrefix(e, name+"=") {
+			return true
+		}
+	}
+	return false
 }
 
 // start waits for a connection of start, which it then reports to; runs the
@@ -51,7 +81,7 @@ func (c *compiler) start() {
 	b.Try(linux.EPIPE, "say that execve comes next", prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(AboutToRun, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
 	b.From("process.args")
 	c.plan.Execve = b.Len()
-	b.Do("execute "+p.Args[0], prog.Execve, c.program, b.Vector("args", p.Args), b.Vector("env", p.Env))
+	b.Do("execute "+p.Args[0], prog.Execve, c.program, b.Vector("args", p.Args), c.environment())
 	b.Place(c.gone)
 	b.From("")
 	b.Do("end with its creator", prog.Exit, prog.Int(1))

@@ -47,6 +47,7 @@ type Plan struct {
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
 	Cgroup   resources.Cgroup
+	Home     bool // the answer to AtCreated says HOME too
 	Warnings []string
 }
 

@@ -138,6 +138,13 @@ func (b *Builder) Vector(text string, items []string) Arg {
 	return b.Data(d)
 }
 
+// Append adds one more pointer to a vector: to a place inside another item.
+func (b *Builder) Append(vector, item Arg, at int) {
+	d := &b.p.Data[vector.Value]
+	d.Refs = append(d.Refs, Ref{Offset: len(d.Bytes) - 8, To: int(item.Value), At: at})
+	d.Bytes = append(d.Bytes, make([]byte, 8)...)
+}
+
 // Inside is the address offset bytes into an item.
 func (b *Builder) Inside(item Arg, offset int) Arg {
 	item.Offset = int32(offset)

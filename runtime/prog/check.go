@@ -61,7 +61,7 @@ func (p *Program) checkStep(i int, s Step, set []bool) error {
 
 func (p *Program) checkData(d Data) error {
 	for _, r := range d.Refs {
-		if r.Offset < 0 || r.Offset+8 > len(d.Bytes) || r.To < 0 || r.To >= len(p.Data) {
+		if r.Offset < 0 || r.Offset+8 > len(d.Bytes) || r.To < 0 || r.To >= len(p.Data) || r.At < 0 || r.At > len(p.Data[r.To].Bytes) {
 			return fmt.Errorf("pointer at %d to item %d is out of range", r.Offset, r.To)
 		}
 	}

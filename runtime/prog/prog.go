@@ -85,6 +85,7 @@ type Data struct {
 type Ref struct {
 	Offset int
 	To     int
+	At     int // where in that item it points to
 }
 
 // A Cell makes the eight bytes at Offset the storage of a register, so that a

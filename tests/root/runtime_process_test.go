@@ -163,7 +163,7 @@ func TestRootRlimitLow(t *testing.T) {
 // TestRootEnvironment: exactly process.env, and no trace of the caller's.
 func TestRootEnvironment(t *testing.T) {
 	v := newVessel(t, testkit.Args("/bin/sh", "-c", "cat /proc/1/environ | tr '\\0' '\\n'"), func(s *specs.Spec) {
-		s.Process.Env = []string{"PATH=/bin", "A=b=c", "EMPTY=", "LINE=a b"}
+		s.Process.Env = []string{"PATH=/bin", "HOME=/mine", "A=b=c", "EMPTY=", "LINE=a b"}
 	})
 	c := v.command("create", "--bundle", v.bundle, v.id)
 	c.Env = append(os.Environ(), "SECRET=of the engine")
@@ -175,7 +175,7 @@ func TestRootEnvironment(t *testing.T) {
 		t.Errorf("of the waiting init: %q %v", data, err)
 	}
 	v.quiet("delete", v.id)
-	if got := v.run(); got.stdout != "PATH=/bin\nA=b=c\nEMPTY=\nLINE=a b\n" {
+	if got := v.run(); got.stdout != "PATH=/bin\nHOME=/mine\nA=b=c\nEMPTY=\nLINE=a b\n" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -222,4 +222,22 @@ func TestRootSysctl(t *testing.T) {
 	v.expectRefusal("linux.sysctl.net.ipv4.no_such_thing", "(ENOENT)")
 	v.edit(func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "never"} })
 	v.expectRefusal("linux.sysctl.net.ipv4.ip_forward", "(EINVAL)")
+}
+
+// TestRootHome: where the config has no HOME it is that of the user, as the
+// container's own /etc/passwd says.
+func TestRootHome(t *testing.T) {
+	passwd := t.TempDir() + "/passwd"
+	must(t, os.WriteFile(passwd, []byte("root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n"), 0o644))
+	v := newVessel(t, testkit.Args("env"), mount("/etc/passwd", "bind", passwd, "bind"))
+	for uid, want := range map[uint32]string{0: "HOME=/root\n", 1000: "HOME=/home/me\n", 7: "HOME=/\n"} {
+		v.edit(func(s *specs.Spec) { s.Process.Env, s.Process.User.UID = []string{"PATH=/bin"}, uid })
+		if got := v.run(); got != (said{stdout: "PATH=/bin\n" + want}) {
+			t.Errorf("%d: %+v", uid, got)
+		}
+	}
+	v.edit(func(s *specs.Spec) { s.Process.Env = nil }, testkit.Args("/bin/env"))
+	if got := v.run(); got.stdout != "HOME=/\n" {
+		t.Errorf("no environment: %+v", got)
+	}
 }

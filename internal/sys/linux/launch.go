@@ -83,6 +83,7 @@ const (
 	O_CREAT     = unix.O_CREAT
 	O_DIRECTORY = unix.O_DIRECTORY
 	O_NOCTTY    = unix.O_NOCTTY
+	O_NONBLOCK  = unix.O_NONBLOCK
 	O_NOFOLLOW  = unix.O_NOFOLLOW
 	O_PATH      = unix.O_PATH
 	O_RDONLY    = unix.O_RDONLY
