@@ -55,8 +55,8 @@ func (e *Error) Error() string {
 // Unwrap returns the errno.
 func (e *Error) Unwrap() error { return e.Errno }
 
-// Exec sends rtnetlink requests in one datagram and waits for all answers. The
-// kernel works on all of them even when one fails; the error is of the first.
+// Exec sends rtnetlink requests in one datagram and waits until all are done.
+// The kernel works on all of them even when one fails; the error is of the first.
 func (c *Conn) Exec(messages ...netlink.Message) error {
 	for _, m := range messages {
 		if err := c.find(m); err != nil {
@@ -65,8 +65,10 @@ func (c *Conn) Exec(messages ...netlink.Message) error {
 	}
 	datagram := c.buffer[:0]
 	first := c.number + 1
-	for _, m := range messages {
-		m.Flags |= linux.NLM_F_ACK
+	for i, m := range messages {
+		if i == len(messages)-1 {
+			m.Flags |= linux.NLM_F_ACK // of the others only failures are told, and before it
+		}
 		c.number++
 		datagram = m.AppendBound(datagram, c.number, c.index)
 	}
@@ -76,7 +78,7 @@ func (c *Conn) Exec(messages ...netlink.Message) error {
 	if err := sys.NetlinkSend(c.fd, datagram); err != nil {
 		return &fail.Error{Doing: "send to netlink", Err: err}
 	}
-	return c.acknowledged(first, messages, false)
+	return c.answered(first, messages, len(messages)-1)
 }
 
 // Commit sends nf_tables requests as one transaction: all or nothing.
@@ -106,10 +108,10 @@ func (c *Conn) Generation() (uint32, error) {
 
 func (c *Conn) transaction(begin netlink.Message, messages []netlink.Message) error {
 	all := append(append([]netlink.Message{begin}, messages...), netlink.End())
-	first := c.number + 1
+	first, last := c.number+1, len(all)-2
 	datagram := c.buffer[:0]
 	for i, m := range all {
-		if i == len(all)-2 {
+		if i == last {
 			m.Flags |= linux.NLM_F_ACK // answers come in order: this one is the last
 		}
 		c.number++
@@ -118,14 +120,17 @@ func (c *Conn) transaction(begin netlink.Message, messages []netlink.Message) er
 	if err := sys.NetlinkSend(c.fd, datagram); err != nil {
 		return &fail.Error{Doing: "send to nf_tables", Err: err}
 	}
-	return c.acknowledged(first, all, true)
+	return c.answered(first, all, last)
 }
 
-// acknowledged waits for the answers to messages, numbered from first.
-func (c *Conn) acknowledged(first uint32, messages []netlink.Message, transaction bool) error {
+// answered waits for the answer to the message with the index last; the first
+// has the number first. The error is that of the first message that failed.
+func (c *Conn) answered(first uint32, messages []netlink.Message, last int) error {
 	var failure error
-	open := len(messages)
-	for open > 0 {
+	// Its end is a message without an answer. A failure of the transaction as
+	// such is told of its first message, and alone.
+	transaction := last < len(messages)-1
+	for {
 		datagram, err := c.receive()
 		if err != nil {
 			return err
@@ -139,18 +144,11 @@ func (c *Conn) acknowledged(first uint32, messages []netlink.Message, transactio
 			if errno != 0 && failure == nil {
 				failure = &Error{messages[i], syscall.Errno(errno), words}
 			}
-			open--
-			// The last message of a transaction answers for all. A failure of
-			// the transaction as such is told of its first and alone.
-			if transaction && (i == len(messages)-2 || errno != 0 && i == 0) {
-				open = 0
-			}
-			if transaction && open == 0 {
+			if i == last || errno != 0 && i == 0 && transaction {
 				return failure
 			}
 		}
 	}
-	return failure
 }
 
 // Ask sends one question and returns the answers.
