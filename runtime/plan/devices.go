@@ -128,10 +128,16 @@ func (c *compiler) linkless(dir string) prog.Arg {
 	if fd, ok := c.dirs[key]; ok {
 		return fd.Arg()
 	}
-	c.directory(dir)
+	_, known := c.dirs[dir]
+	if !known {
+		c.makeDirectory(dir)
+	}
 	fd := c.b.Get("/"+dir, "follow no link to /"+dir, prog.Openat2, c.root, c.b.String(dir),
 		c.openHow(linux.O_PATH|linux.O_DIRECTORY, "O_PATH|O_DIRECTORY, IN_ROOT|NO_SYMLINKS", noLinks), prog.Int(howSize))
 	c.dirs[key] = fd
+	if !known {
+		c.dirs[dir] = fd
+	}
 	return fd.Arg()
 }
 

@@ -21,7 +21,7 @@ func (c *compiler) sysctl() {
 		return
 	}
 	c.b.From("linux.sysctl")
-	proc := c.newFS("proc", "", "proc", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,nodev,noexec"}})
+	proc := c.newFS("proc", "", "", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,nodev,noexec"}})
 	names := make([]string, 0, len(c.spec.Linux.Sysctl))
 	for name := range c.spec.Linux.Sysctl {
 		names = append(names, name)

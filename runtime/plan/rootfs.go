@@ -236,8 +236,7 @@ func (c *compiler) directory(name string) prog.Arg {
 	if fd, ok := c.dirs[name]; ok {
 		return fd.Arg()
 	}
-	parent := c.directory(parentOf(name))
-	c.b.Try(linux.EEXIST, "make /"+name, prog.Mkdirat, parent, c.b.String(path.Base(name)), prog.Const(0o755, "0755"))
+	c.makeDirectory(name)
 	fd := c.b.Reg("/" + name)
 	step := c.b.Do("open /"+name, prog.Openat2, c.root, c.b.String(name), c.openHow(linux.O_PATH|linux.O_DIRECTORY, "O_PATH|O_DIRECTORY, IN_ROOT|NO_MAGICLINKS", inRoot), prog.Int(howSize))
 	step.Ret = fd
@@ -245,21 +244,27 @@ func (c *compiler) directory(name string) prog.Arg {
 	return fd.Arg()
 }
 
+// makeDirectory makes a directory of the container, and those above it, if
+// they are missing.
+func (c *compiler) makeDirectory(name string) {
+	parent := c.directory(parentOf(name))
+	c.b.Try(linux.EEXIST, "make /"+name, prog.Mkdirat, parent, c.b.String(path.Base(name)), prog.Const(0o755, "0755"))
+}
+
 // file makes sure that there is something at a path of the container that a file
 // can be mounted on, and returns its descriptor. A symbolic link that dangles
 // gets the file that it points to: that is what /etc/resolv.conf often is.
 func (c *compiler) file(name string) prog.Arg {
 	b := &c.b
-	parent := c.directory(parentOf(name))
-	b.Try(linux.EEXIST, "make /"+name, prog.Mknodat, parent, b.String(path.Base(name)), flags(linux.S_IFREG|0o644, "S_IFREG|0644"), prog.Int(0))
+	c.directory(parentOf(name))
 	fd := b.Reg("/" + name)
-	dangling, found := b.Label(), b.Label()
+	missing, found := b.Label(), b.Label()
 	step := c.lookup(name)
-	step.Ret, step.Branch = fd, prog.Branch{Result: -int64(linux.ENOENT), To: dangling}
+	step.Ret, step.Branch = fd, prog.Branch{Result: -int64(linux.ENOENT), To: missing}
 	b.Jump(found)
-	b.Place(dangling)
+	b.Place(missing)
 	how := b.Shared("{O_CREAT, 0644, IN_ROOT|NO_MAGICLINKS}", linux.O_CREAT|linux.O_CLOEXEC, 0o644, inRoot)
-	b.Do("make what /"+name+" points to", prog.Openat2, c.root, b.String(name), how, prog.Int(howSize)).Ret = fd
+	b.Do("make /"+name, prog.Openat2, c.root, b.String(name), how, prog.Int(howSize)).Ret = fd
 	b.Place(found)
 	return fd.Arg()
 }
