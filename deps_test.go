@@ -77,8 +77,10 @@ cni-plugins/cmd/cninet           : …/internal/command …/internal/fail …/cn
 tests/network                    : *
 
 tests/truth                      : *
+tests/truth/cases                : *
 tests/bench                      : *
 tests/mutants                    : *
+tests/mutants/probe              :
 `
 
 // pureForbids is the standard packages that a pure package does without.

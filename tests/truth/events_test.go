@@ -236,9 +236,12 @@ func (r *recorder) own(c *call) {
 	case "mount_setattr":
 		r.add(c, "mount_setattr %s %s", args[2], strings.Join(args[3:len(args)-1], " "))
 	case "bpf":
-		r.add(c, "bpf %s", args[0])
+		if c.ret >= 0 { // a load that is refused is made again
+			r.add(c, "bpf %s", args[0])
+		}
 	case "prlimit64":
-		if args[2] != "NULL" {
+		// Go raises its own number of open files when it starts: os/rlimit.go.
+		if own := args[1] == "0x7" && len(r.events) == 0; args[2] != "NULL" && !own {
 			r.add(c, "prlimit %s %s", args[1], strings.Join(args[2:len(args)-1], " "))
 		}
 	case "prctl":
@@ -246,7 +249,7 @@ func (r *recorder) own(c *call) {
 			r.add(c, "UNLISTED %s", c.text)
 		}
 	case "clone", "clone3", "vfork", "fork":
-		if flags(c)&0x10000 == 0 && !r.idle[int(c.ret)] {
+		if c.ret > 0 && flags(c)&0x10000 == 0 && !r.idle[int(c.ret)] {
 			into := ""
 			if flags(c)&0x200000000 != 0 { // CLONE_INTO_CGROUP
 				into = " into a cgroup"

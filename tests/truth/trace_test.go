@@ -109,7 +109,11 @@ func parseCall(t testing.TB, pid int, text string, m []string) call {
 	default:
 		n, err := strconv.ParseInt(r[1], 0, 64)
 		if err != nil {
-			t.Fatalf("%q: %v", text, err)
+			u, uerr := strconv.ParseUint(r[1], 0, 64) // of rt_sigreturn, which returns what there was
+			if uerr != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			n = int64(u)
 		}
 		c.ret, c.fd = n, r[2]
 	}

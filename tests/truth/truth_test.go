@@ -11,14 +11,11 @@ package truth_test
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,25 +26,16 @@ import (
 	"github.com/coracle-oci/coracle/runtime/launch"
 	"github.com/coracle-oci/coracle/runtime/plan"
 	"github.com/coracle-oci/coracle/runtime/probe"
+	"github.com/coracle-oci/coracle/tests/truth/cases"
 )
 
 func TestRootTruth(t *testing.T) {
 	testkit.Need(t, testkit.Root, testkit.Tool("strace"))
-	for _, c := range []struct {
-		name   string
-		change func(*testing.T, *specs.Spec)
-	}{
-		{"plain", func(*testing.T, *specs.Spec) {}},
-		{"full", full},
-		{"user", userNamespace},
-		{"hooks", allHooks},
-		{"terminal", terminal},
-		{"joined", joined},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range cases.All {
+		t.Run(c.Name, func(t *testing.T) {
 			testkit.NoLeaks(t)
-			bundle := testkit.Bundle(t, func(s *specs.Spec) { c.change(t, s) })
-			w := &world{t: t, bundle: bundle, dir: t.TempDir(), id: "truth-" + c.name}
+			bundle := testkit.Bundle(t, func(s *specs.Spec) { c.Change(t, s) })
+			w := &world{t: t, bundle: bundle, dir: t.TempDir(), id: "truth-" + c.Name}
 			w.traceBoth("raw", []string{"-e", "raw=all"}, func(create, start []call, pid string, exe []byte) {
 				p := w.plan()
 				image, err := launch.Assemble(p.Init)
@@ -201,95 +189,4 @@ func (w *world) awaitPID(ended chan error, create *exec.Cmd) string {
 	}
 	w.t.Fatal("create does not end")
 	return ""
-}
-
-// full has most of what config.json knows and needs no other process.
-func full(t *testing.T, s *specs.Spec) {
-	source := t.TempDir()
-	file := filepath.Join(source, "file")
-	if err := os.WriteFile(file, []byte("x\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	mode := os.FileMode(0o640)
-	umask, adj, limit, swappiness := uint32(0o27), 500, int64(64<<20), uint64(10)
-	s.Root.Readonly = true
-	s.Domainname = "example"
-	s.Process.Cwd = "/tmp/new/cwd"
-	s.Process.User = specs.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{5, 6}, Umask: &umask}
-	s.Process.OOMScoreAdj, s.Process.NoNewPrivileges = &adj, true
-	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL", "CAP_CHOWN"}, Permitted: []string{"CAP_KILL"},
-		Effective: []string{"CAP_KILL"}, Inheritable: []string{"CAP_KILL"}, Ambient: []string{"CAP_KILL"}}
-	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 64, Hard: 128}, {Type: "RLIMIT_CORE"}}
-	s.Mounts = append(s.Mounts,
-		specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"noexec", "size=1m", "strictatime"}},
-		specs.Mount{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid"}},
-		specs.Mount{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"mode=1777"}},
-		specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid"}},
-		specs.Mount{Destination: "/dev/data", Type: "bind", Source: source, Options: []string{"rbind", "ro", "rprivate"}},
-		specs.Mount{Destination: "/dev/data2", Type: "bind", Source: source, Options: []string{"bind", "rro", "nosuid"}},
-		specs.Mount{Destination: "/dev/file", Type: "bind", Source: file, Options: []string{"bind"}})
-	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/mine", Type: "c", Major: 1, Minor: 5, FileMode: &mode, UID: &umask, GID: &umask}, {Path: "/dev/pipe", Type: "p"}}
-	s.Linux.MaskedPaths = []string{"/proc/kcore", "/proc/acpi", "/sys/firmware", "/no/such/path"}
-	s.Linux.ReadonlyPaths = []string{"/proc/sys", "/proc/bus", "/no/such/path"}
-	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1"}
-	s.Linux.RootfsPropagation = "private"
-	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
-	s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000}, "monotonic": {Secs: 500, Nanosecs: 7}}
-	s.Linux.Resources = &specs.LinuxResources{
-		Memory:  &specs.LinuxMemory{Limit: &limit, Swappiness: &swappiness},
-		Pids:    &specs.LinuxPids{Limit: ptr(int64(100))},
-		CPU:     &specs.LinuxCPU{Shares: ptr(uint64(512)), Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Cpus: "0", Mems: "0"},
-		Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5)), Access: "rw"}},
-	}
-}
-
-func ptr[T any](v T) *T { return &v }
-
-func userNamespace(t *testing.T, s *specs.Spec) {
-	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 200000, Size: 1}, {ContainerID: 1, HostID: 300000, Size: 65535}}
-	s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
-	s.Linux.MaskedPaths = []string{"/proc/kcore", "/sys/firmware"}
-	s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
-	s.Process.User = specs.User{UID: 7, GID: 8, AdditionalGids: []uint32{9}}
-}
-
-// allHooks has two hooks of each of the six kinds.
-func allHooks(t *testing.T, s *specs.Spec) {
-	host := func(kind string) []specs.Hook {
-		return []specs.Hook{{Path: "/bin/true"}, {Path: "/bin/sh", Args: []string{"sh", "-c", "exec cat > /dev/null"}, Env: []string{"KIND=" + kind}, Timeout: ptr(10)}}
-	}
-	s.Hooks = &specs.Hooks{Prestart: host("prestart"), CreateRuntime: host("createRuntime"), CreateContainer: host("createContainer"),
-		StartContainer: []specs.Hook{{Path: "/bin/true"}, {Path: "/bin/sh", Args: []string{"sh", "-c", "echo x"}, Timeout: ptr(10)}}, Poststart: host("poststart"), Poststop: host("poststop")}
-}
-
-func terminal(t *testing.T, s *specs.Spec) {
-	s.Process.Terminal = true
-	s.Process.ConsoleSize = &specs.Box{Width: 100, Height: 30}
-}
-
-// joined puts the container into namespaces of another process.
-func joined(t *testing.T, s *specs.Spec) {
-	holder := exec.Command("unshare", "--net", "--ipc", "--uts", "sleep", "1000")
-	if err := holder.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
-	pid := strconv.Itoa(holder.Process.Pid)
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		comm, err := os.ReadFile("/proc/" + pid + "/comm")
-		if err != nil || time.Now().After(until) {
-			t.Fatal("unshare does not execute sleep", err)
-		}
-		if strings.TrimSpace(string(comm)) == "sleep" {
-			break
-		}
-	}
-	s.Hostname = ""
-	for i := range s.Linux.Namespaces {
-		ns := &s.Linux.Namespaces[i]
-		if file := map[specs.LinuxNamespaceType]string{specs.NetworkNamespace: "net", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts"}[ns.Type]; file != "" {
-			ns.Path = fmt.Sprintf("/proc/%s/ns/%s", pid, file)
-		}
-	}
 }

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+// Package cases has the configs whose plans the tests of the truths run: between
+// them they have every kind of step.
+package cases
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// A Case is an edit of testkit.Config. What it needs of the machine it makes,
+// for as long as the test runs.
+type Case struct {
+	Name   string
+	Change func(testing.TB, *specs.Spec)
+}
+
+// All is every case, the simplest first.
+var All = []Case{
+	{"plain", func(testing.TB, *specs.Spec) {}},
+	{"full", full},
+	{"user", userNamespace},
+	{"hooks", allHooks},
+	{"terminal", terminal},
+	{"joined", joined},
+}
+
+// full has most of what config.json knows and needs no other process.
+func full(t testing.TB, s *specs.Spec) {
+	source := t.TempDir()
+	file := filepath.Join(source, "file")
+	if err := os.WriteFile(file, []byte("x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mode := os.FileMode(0o640)
+	umask, adj, limit := uint32(0o27), 500, int64(64<<20)
+	s.Root.Readonly = true
+	s.Domainname = "example"
+	s.Process.Cwd = "/tmp/new/cwd"
+	s.Process.User = specs.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{5, 6}, Umask: &umask}
+	s.Process.OOMScoreAdj, s.Process.NoNewPrivileges = &adj, true
+	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL", "CAP_CHOWN"}, Permitted: []string{"CAP_KILL"},
+		Effective: []string{"CAP_KILL"}, Inheritable: []string{"CAP_KILL"}, Ambient: []string{"CAP_KILL"}}
+	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 64, Hard: 128}, {Type: "RLIMIT_CORE"}}
+	s.Mounts = append(s.Mounts,
+		specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"noexec", "size=1m", "strictatime"}},
+		specs.Mount{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid"}},
+		specs.Mount{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"mode=1733"}},
+		specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid"}},
+		specs.Mount{Destination: "/dev/data", Type: "bind", Source: source, Options: []string{"rbind", "ro", "rprivate"}},
+		specs.Mount{Destination: "/dev/data2", Type: "bind", Source: source, Options: []string{"bind", "rro", "nosuid"}},
+		specs.Mount{Destination: "/dev/file", Type: "bind", Source: file, Options: []string{"bind"}})
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/mine", Type: "c", Major: 1, Minor: 5, FileMode: &mode, UID: &umask, GID: &umask}, {Path: "/dev/pipe", Type: "p"}}
+	s.Linux.MaskedPaths = []string{"/proc/version", "/proc/fs", "/no/such/path"}
+	s.Linux.ReadonlyPaths = []string{"/proc/sys", "/no/such/path"}
+	s.Linux.Sysctl = map[string]string{"net.ipv4.ping_group_range": "0 7", "kernel.shm_rmid_forced": "1"}
+	s.Linux.RootfsPropagation = "private"
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+	s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000}, "monotonic": {Secs: 500, Nanosecs: 7}}
+	s.Linux.Resources = &specs.LinuxResources{
+		Memory:  &specs.LinuxMemory{Limit: &limit},
+		Pids:    &specs.LinuxPids{Limit: ptr(int64(100))},
+		CPU:     &specs.LinuxCPU{Shares: ptr(uint64(512)), Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Cpus: "0", Mems: "0"},
+		Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5)), Access: "rw"}},
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func userNamespace(t testing.TB, s *specs.Spec) {
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 200000, Size: 1}, {ContainerID: 1, HostID: 300000, Size: 65535}}
+	s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
+	s.Linux.MaskedPaths = []string{"/proc/version", "/proc/fs"}
+	s.Linux.Sysctl = map[string]string{"net.ipv4.ping_group_range": "0 7"}
+	s.Process.User = specs.User{UID: 7, GID: 8, AdditionalGids: []uint32{9}}
+}
+
+// allHooks has two hooks of each of the six kinds.
+func allHooks(t testing.TB, s *specs.Spec) {
+	host := func(kind string) []specs.Hook {
+		return []specs.Hook{{Path: "/bin/true"}, {Path: "/bin/sh", Args: []string{"sh", "-c", "exec cat > /dev/null"}, Env: []string{"KIND=" + kind}, Timeout: ptr(10)}}
+	}
+	s.Hooks = &specs.Hooks{Prestart: host("prestart"), CreateRuntime: host("createRuntime"), CreateContainer: host("createContainer"),
+		StartContainer: []specs.Hook{{Path: "/bin/true"}, {Path: "/bin/sh", Args: []string{"sh", "-c", "echo x"}, Timeout: ptr(10)}}, Poststart: host("poststart"), Poststop: host("poststop")}
+}
+
+func terminal(t testing.TB, s *specs.Spec) {
+	s.Process.Terminal = true
+	s.Process.ConsoleSize = &specs.Box{Width: 100, Height: 30}
+}
+
+// joined puts the container into namespaces of another process.
+func joined(t testing.TB, s *specs.Spec) {
+	holder := exec.Command("unshare", "--net", "--ipc", "--uts", "sleep", "1000")
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
+	pid := strconv.Itoa(holder.Process.Pid)
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		comm, err := os.ReadFile("/proc/" + pid + "/comm")
+		if err != nil || time.Now().After(until) {
+			t.Fatal("unshare does not execute sleep", err)
+		}
+		if strings.TrimSpace(string(comm)) == "sleep" {
+			break
+		}
+	}
+	s.Hostname = ""
+	for i := range s.Linux.Namespaces {
+		ns := &s.Linux.Namespaces[i]
+		if file := map[specs.LinuxNamespaceType]string{specs.NetworkNamespace: "net", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts"}[ns.Type]; file != "" {
+			ns.Path = fmt.Sprintf("/proc/%s/ns/%s", pid, file)
+		}
+	}
+}
