@@ -47,6 +47,10 @@ func TestReport(t *testing.T) {
 {"Action":"fail","Package":"p"}
 {"Action":"fail","Package":"q"}`,
 			"FAIL\tp\t0.000s\nFAIL\tq\t0.000s\nnoise of q\n", "2 tests or packages failed"},
+		{"a slow test is named, once",
+			`{"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":29}
+{"Action":"pass","Package":"p","Test":"TestA","Elapsed":30}`,
+			"slow: TestA took 30s\n", ""},
 		{"a listed skip is fine, its subtests too",
 			`{"Action":"skip","Package":"p","Test":"TestListed/sub"}
 {"Action":"skip","Package":"p","Test":"TestListed"}`,

@@ -29,6 +29,10 @@ type Outcome struct {
 	Test   string // "package.TestName/sub"
 }
 
+// slow is how long a test may take, in seconds, without being named for it: a run
+// that grows too long should say where.
+const slow = 20
+
 // A Report turns events into text, and keeps what the verdict depends on.
 type Report struct {
 	Out      io.Writer
@@ -126,6 +130,9 @@ func (r *Report) handleTest(e event) {
 		fmt.Fprint(r.Out, strings.Join(tests[e.Test], ""))
 	default: // "run", "pause", "cont"
 		return
+	}
+	if e.Elapsed > slow && !strings.Contains(e.Test, "/") {
+		fmt.Fprintf(r.Out, "slow: %s took %.0fs\n", e.Test, e.Elapsed)
 	}
 	delete(tests, e.Test)
 	r.Outcomes = append(r.Outcomes, Outcome{e.Action, e.Package + "." + e.Test})
