@@ -138,12 +138,13 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, name string, o mount
 		source = m.Type
 	}
 	fd := c.newFS(m.Type, name, source, o)
-	target := c.directory(name)
+	directory := c.directory
 	if m.Type == "proc" || m.Type == "sysfs" {
 		// What masks and read-only paths are about has to be where they look for
 		// it: an image must not send these elsewhere (CVE-2019-19921, CVE-2023-27561).
-		target = c.linkless(name)
+		directory = c.linkless
 	}
+	target := directory(name)
 	c.setRest(fd, name, o)
 	c.attach("mount "+m.Type+" on /"+name, fd.Arg(), target, onFD)
 	c.mounted(name, fd)
