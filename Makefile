@@ -13,7 +13,7 @@ UNIT    = $$(go list ./... | grep -v /tests/)
 ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|mutants)$$')
 
 help: ## say what can be made (this text)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/coracle, bin/imgmgr, bin/cninet and the plugins in bin/cni/
 	$(GOBUILD) -o bin/ ./runtime/cmd/coracle ./imgmgr/cmd/imgmgr ./cni-plugins/cmd/cninet
@@ -38,16 +38,23 @@ demo: ## the whole job as a tutorial: image, registry, two containers, a network
 	$(MAKE) --no-print-directory build
 	tools/demo.sh
 
-test: ## what CI runs (root): install what it needs, then everything below but mutants and bench
+test: ## what CI runs (root): install what it needs, then everything below but bench; of the mutants a sample
 	tools/setup.sh test
 	rm -rf out/test
 	$(MAKE) --no-print-directory lint build
 	CGO_ENABLED=1 go run ./tools/gotest -race -timeout 10m $(UNIT)
-	$(MAKE) --no-print-directory test-root test-vm
+	$(MAKE) --no-print-directory test-arm64 test-root test-vm
+	TEST_SAMPLE=25 go run ./tools/gotest -count 1 -timeout 15m ./tests/mutants
 	go run ./tools/gotest -summary
 
 test-unit: ## no root, no network, under a minute
 	go run ./tools/gotest -timeout 2m $(UNIT)
+
+test-arm64: ## the interpreter and the image of arm64, under qemu's user mode
+	mkdir -p out
+	GOARCH=arm64 go test -c -o out/launch_arm64.test ./runtime/launch
+	cd runtime/launch && TEST_EMULATOR=/usr/bin/qemu-aarch64-static go tool test2json -t -p arm64/runtime/launch \
+		/usr/bin/qemu-aarch64-static ../../out/launch_arm64.test -test.v=test2json | (cd ../.. && go run ./tools/gotest -stdin)
 
 test-root: build ## the tests of the built programs on this machine (root)
 	go run ./tools/gotest -count 1 -p 1 -timeout 15m $(ROOT)
@@ -77,4 +84,4 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 release: ## out/release/: reproducible tarballs for amd64 and arm64, and their checksums
 	tools/release.sh
 
-.PHONY: help build install clean fmt demo test test-unit test-root test-vm test-mutants test-all bench fuzz lint release
+.PHONY: help build install clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-all bench fuzz lint release

@@ -434,10 +434,12 @@ func (m *maker) undo() {
 
 // handOver gives the master of the terminal to whoever is to have it.
 func (m *maker) handOver(master int) error {
-	if m.options.ConsoleSocket == "" {
-		m.master = master
-		return nil
+	for i := range m.plan.Host {
+		if h := &m.plan.Host[i]; h.Do == plan.SendTerminal {
+			defer sys.Close(master)
+			return console.Send(h.Path, master)
+		}
 	}
-	defer sys.Close(master)
-	return console.Send(m.options.ConsoleSocket, master)
+	m.master = master
+	return nil
 }

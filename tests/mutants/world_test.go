@@ -46,11 +46,10 @@ type world struct {
 	probe   string
 	host    map[string]string // namespaces: link → what it is
 	pid     string            // of the container's init
-	running *exec.Cmd
 }
 
 func newWorld(t *testing.T, c cases.Case, binary, prober string) *world {
-	w := &world{t: t, dir: t.TempDir(), id: "mutant-" + c.Name, binary: binary, probe: prober, config: testkit.Config()}
+	w := &world{t: t, dir: t.TempDir(), id: fmt.Sprint("mutant-", c.Name, os.Getpid()), binary: binary, probe: prober, config: testkit.Config()}
 	c.Change(t, w.config)
 	if w.config.Hostname != "" { // the machine may be called as the small config says
 		w.config.Hostname = "a-container"
@@ -211,13 +210,15 @@ func (w *world) live(drop string) (s sight, failure error) {
 	w.reset()
 	w.pid = ""
 	s = sight{}
-	defer w.cleanUp()
 	arguments := []string{"create", "--bundle", w.path("bundle"), "--pid-file", w.path("pid")}
+	var handed chan struct{} // closed when the terminal has come
 	if w.config.Process.Terminal {
 		arguments = append(arguments, "--console-socket", w.path("console"))
-		stop := w.takeTerminal()
-		defer stop()
+		var stop func()
+		handed, stop = w.takeTerminal(drop)
+		defer stop() // after the end of all that hold the terminal
 	}
+	defer w.cleanUp()
 	// The runtime lives in a mount namespace where all is shared, as systemd makes
 	// it: what a mount lets out can be seen there. It has namespaces of other kinds
 	// too, as a container whose own are not made changes those that it is in.
@@ -226,6 +227,13 @@ func (w *world) live(drop string) (s sight, failure error) {
 		return s, fmt.Errorf("create: %w %s", err, output)
 	}
 	s["output of create"] = w.plain(output)
+	if handed != nil {
+		select {
+		case <-handed:
+		case <-time.After(patience):
+			return s, fmt.Errorf("the terminal is not handed over")
+		}
+	}
 	if err := w.look(s, "created"); err != nil {
 		return s, err
 	}
@@ -391,7 +399,7 @@ func lookAtCgroup(s sight, when, dir string) {
 
 // inside reads what the probe has seen.
 func (w *world) inside(s sight) {
-	data, err := os.ReadFile(w.path("out/seen"))
+	data, err := os.ReadFile(w.path("out/done"))
 	if err != nil {
 		s["seen"] = err.Error()
 	}
@@ -458,12 +466,13 @@ func withoutSteps(line string) string {
 }
 
 // takeTerminal takes the master of the terminal and drains it.
-func (w *world) takeTerminal() (stop func()) {
+func (w *world) takeTerminal(drop string) (handed chan struct{}, stop func()) {
+	handed = make(chan struct{})
 	l, err := net.Listen("unix", w.path("console"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	done := make(chan struct{})
+	done, masters := make(chan struct{}), make(chan *os.File, 1)
 	go func() {
 		defer close(done)
 		conn, err := l.Accept()
@@ -478,13 +487,28 @@ func (w *world) takeTerminal() (stop func()) {
 		}
 		if messages, err := syscall.ParseSocketControlMessage(control[:n]); err == nil && len(messages) > 0 {
 			if fds, err := syscall.ParseUnixRights(&messages[0]); err == nil {
+				close(handed)
+				// Not to block: a master whose other side nobody opens gives no end.
+				syscall.SetNonblock(fds[0], true)
 				master := os.NewFile(uintptr(fds[0]), "master")
-				defer master.Close()
+				masters <- master
 				io.Copy(io.Discard, master)
 			}
 		}
 	}()
-	return func() { l.Close(); <-done }
+	return handed, func() {
+		l.Close()
+		select {
+		case master := <-masters:
+			master.Close()
+		default:
+		}
+		select {
+		case <-done:
+		case <-time.After(patience):
+			w.t.Errorf("without %s somebody still holds the terminal", drop)
+		}
+	}
 }
 
 // cleanUp removes what a mutant may have left, whatever state it is in.

@@ -48,6 +48,7 @@ func newVictim(t *testing.T, id string, edits ...func(*specs.Spec)) *victim {
 	testkit.Need(t, testkit.Root)
 	testkit.NoLeaks(t)
 	dir := t.TempDir()
+	id = fmt.Sprint(id, "-", os.Getpid())
 	v := &victim{t: t, random: testkit.Seed(t), coracle: testkit.Bin(t, "coracle"), root: filepath.Join(dir, "root"), id: id,
 		trace: filepath.Join(dir, "trace"), count: map[string]int{}}
 	edits = append(edits, func(s *specs.Spec) {
@@ -61,7 +62,7 @@ func newVictim(t *testing.T, id string, edits ...func(*specs.Spec)) *victim {
 		t.Fatal(err)
 	}
 	v.cgroups = p.Cgroup.Dirs
-	t.Cleanup(func() { v.run("delete", "--force", v.id); v.run("delete", "--force", "other") })
+	t.Cleanup(func() { v.run("delete", "--force", v.id); v.run("delete", "--force", v.id+"-next") })
 	return v
 }
 
@@ -188,8 +189,8 @@ func (v *victim) repeat(phases []string, moments []moment, round func(moment) st
 	}
 	for ; !enough() && time.Since(began) < killSeconds*time.Second; v.rounds++ {
 		m := moments[v.rounds%len(moments)]
-		if v.rounds >= killRounds { // what lacks is short and comes early
-			m = moments[v.random.IntN(min(2, len(moments)))]
+		if v.rounds >= killRounds { // what lacks is short: the first of the moments leads to it
+			m = moments[0]
 			m.spread = time.Duration(v.random.IntN(800)) * time.Microsecond
 		}
 		if phase := round(m); phase != "" {
@@ -250,8 +251,8 @@ func TestRootKillCreate(t *testing.T) {
 		v.killAt(m, "create", "--bundle", v.bundle, v.id)
 		phase := v.phase(inProcess)
 		// The next create works, whatever is left, under another id and under the same.
-		v.must("create", "--bundle", v.bundle, "other")
-		v.must("delete", "--force", "other")
+		v.must("create", "--bundle", v.bundle, v.id+"-next")
+		v.must("delete", "--force", v.id+"-next")
 		if phase != "created" && v.rounds%3 == 0 {
 			v.must("create", "--bundle", v.bundle, v.id)
 		}
@@ -294,9 +295,9 @@ func TestRootKillStart(t *testing.T) {
 		return strings.HasPrefix(readFile("/proc/"+pid+"/cmdline"), "/bin/sleep")
 	}
 	moments := []moment{
+		{"executed", executed, time.Millisecond},
 		{"at once", func() bool { return true }, time.Millisecond},
 		{"some time", func() bool { return v.random.IntN(300) == 0 }, time.Millisecond},
-		{"executed", executed, time.Millisecond},
 		{"socket removed", func() bool { return !exists(v.state("start")) }, time.Millisecond},
 		{"hook", func() bool { return exists(trace) }, time.Millisecond},
 	}
@@ -349,9 +350,9 @@ func TestRootKillDelete(t *testing.T) {
 	alive := func() bool { return v.occupied() }
 	some := func() bool { return v.cgroupCount() < len(v.cgroups) }
 	moments := []moment{
+		{"init ended", func() bool { return !alive() }, time.Millisecond},
 		{"at once", func() bool { return true }, time.Millisecond},
 		{"some time", func() bool { return v.random.IntN(300) == 0 }, time.Millisecond},
-		{"init ended", func() bool { return !alive() }, time.Millisecond},
 		{"first cgroup gone", some, time.Millisecond},
 		{"cgroups gone", func() bool { return v.cgroupCount() == 0 }, time.Millisecond},
 		{"journal gone", func() bool { return !exists(v.state("state.json")) }, time.Millisecond},

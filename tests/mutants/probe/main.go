@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: The coracle authors
 
 // Command probe is what the containers of the mutants test run: it writes all
-// that a process can see of its container to /out/seen, "key: value" by line,
-// makes /out/done, and waits to be killed.
+// that a process can see of its container to /out/done, "key: value" by line, and
+// waits to be killed.
 package main
 
 import (
@@ -51,7 +51,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}
-	os.WriteFile("/out/done", nil, 0o666)
+	// It appears when nothing is open any more.
+	if err := os.Rename("/out/seen", "/out/done"); err != nil {
+		os.Exit(4)
+	}
 	for { // a Go program without work to do would end
 		time.Sleep(time.Hour)
 	}

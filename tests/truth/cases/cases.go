@@ -70,8 +70,11 @@ func full(t testing.TB, s *specs.Spec) {
 	s.Linux.Resources = &specs.LinuxResources{
 		Memory:  &specs.LinuxMemory{Limit: &limit},
 		Pids:    &specs.LinuxPids{Limit: ptr(int64(100))},
-		CPU:     &specs.LinuxCPU{Shares: ptr(uint64(512)), Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Cpus: "0", Mems: "0"},
+		CPU:     &specs.LinuxCPU{Shares: ptr(uint64(512)), Quota: ptr(int64(25000)), Period: ptr(uint64(50000))},
 		Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(5)), Access: "rw"}},
+	}
+	if _, err := os.Stat("/sys/fs/cgroup/cpuset"); err == nil { // on v2 it may not be enabled where the test is
+		s.Linux.Resources.CPU.Cpus, s.Linux.Resources.CPU.Mems = "0", "0"
 	}
 }
 
@@ -97,6 +100,7 @@ func allHooks(t testing.TB, s *specs.Spec) {
 
 func terminal(t testing.TB, s *specs.Spec) {
 	s.Process.Terminal = true
+	s.Process.User = specs.User{UID: 1000, GID: 1000}
 	s.Process.ConsoleSize = &specs.Box{Width: 100, Height: 30}
 }
 
