@@ -60,7 +60,7 @@ test-root: build ## the tests of the built programs on this machine (root)
 	go run ./tools/gotest -count 1 -p 1 -timeout 15m $(ROOT)
 
 test-vm: build ## the same tests on cgroup v2 and systemd, in a throw-away machine (root)
-	tests/vm/batch
+	tests/vm/batch tests/root tests/truth
 
 test-mutants: build ## drop each step of the golden plans in turn: a test must notice (root)
 	go test -count 1 -timeout 60m -v ./tests/mutants

@@ -55,6 +55,10 @@ func TestRootMutants(t *testing.T) {
 					}
 				}
 			}
+			// What others do to the machine meanwhile must not be taken for a notice.
+			if how := w.notice(base, ""); how != "" {
+				t.Errorf("without a mutation it is no longer as it was: %s", how)
+			}
 			t.Logf("%d mutants: %d noticed, %d excused by the table, in %.0f s", len(mutants), noticed, excused, time.Since(began).Seconds())
 			if len(mutants) == 0 || noticed == 0 {
 				t.Error("nothing was tried")

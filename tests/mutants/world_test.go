@@ -111,7 +111,7 @@ func (w *world) watchHooks() {
 		h.CreateContainer[i] = specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", script + `; { umask; ls -l /proc/self/fd | cut -d" " -f 9- | sed "s/\[.*\]//; s/proc.*//"; } >> ` + w.path("trace") + "; echo said; exit 0", fmt.Sprint("createContainer", i)}, Env: []string{"PATH=/bin:/usr/bin"}}
 	}
 	for i := range h.StartContainer {
-		h.StartContainer[i] = specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", `{ echo "$0"; /bin/cat; /bin/busybox id; umask; for i in 0 1 2 3 4 5 6 7 8 9; do if /bin/busybox [ -e /proc/self/fd/$i ]; then echo $i; fi; done; } >> /out/trace`, fmt.Sprint("startContainer", i)}}
+		h.StartContainer[i] = specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", `/bin/busybox sleep 0.05; a=$(/bin/busybox readlink /proc/$$/fd/1) b=$(/bin/busybox readlink /proc/$$/fd/2); { echo "$0"; /bin/cat; echo ${a%output*} ${b%output*}; /bin/busybox id; umask; for i in 0 1 2 3 4 5 6 7 8 9; do if /bin/busybox [ -e /proc/self/fd/$i ]; then echo $i; fi; done; } >> /out/trace`, fmt.Sprint("startContainer", i)}}
 	}
 }
 

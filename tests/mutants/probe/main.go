@@ -197,7 +197,7 @@ func (r *report) names() {
 func (r *report) files() {
 	for _, name := range []string{"/proc/self/cgroup", "/proc/self/limits", "/proc/self/oom_score_adj", "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/setgroups",
 		"/proc/self/timens_offsets", "/proc/self/comm", "/proc/self/cmdline", "/proc/self/loginuid", "/proc/self/personality",
-		"/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/shm_rmid_forced", "/proc/sys/net/ipv4/ping_group_range", "/dev/file"} {
+		"/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/shm_rmid_forced", "/proc/sys/net/ipv4/ping_group_range", "/dev/file", "/out/trace"} {
 		r.file(name)
 	}
 	list, _ := filepath.Glob("/sys/fs/cgroup/*")
