@@ -80,7 +80,7 @@ tests/truth                      : *
 tests/truth/cases                : *
 tests/bench                      : *
 tests/mutants                    : *
-tests/mutants/probe              :
+tests/mutants/probe              : *
 `
 
 // pureForbids is the standard packages that a pure package does without.
