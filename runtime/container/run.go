@@ -25,7 +25,12 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 		// done while the launch program makes namespaces. A signal that comes
 		// before ends coracle, and with it what has been made; Store.make says
 		// what becomes of the rest.
-		o.Meanwhile = func() { signal.Notify(signals, passedOn...) }
+		o.Meanwhile = func() {
+			signal.Notify(signals, passedOn...)
+			for number := rtMin; number <= rtMax; number++ {
+				signal.Notify(signals, number)
+			}
+		}
 	}
 	c, err := s.Create(o)
 	if err != nil {
@@ -85,11 +90,6 @@ func (c *Container) abandon(warn func(string, ...any)) {
 
 // attend passes on signals and the terminal until the init has ended.
 func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
-	go func() { // these cost a millisecond, and most programs get none of them
-		for number := rtMin; number <= rtMax; number++ {
-			signal.Notify(signals, number)
-		}
-	}()
 	var terminal *console.Relay
 	if c.Master >= 0 {
 		var err error

@@ -181,6 +181,8 @@ func TestRootSignals(t *testing.T) {
 	output, err := c.StdoutPipe()
 	must(t, err)
 	must(t, c.Start())
+	// Should run end before its container, nobody would close the pipe.
+	defer time.AfterFunc(time.Minute, func() { v.command("delete", "--force", v.id).Run() }).Stop()
 	lines := bufio.NewScanner(output)
 	expect := func(want string) {
 		t.Helper()
