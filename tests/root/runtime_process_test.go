@@ -236,7 +236,7 @@ func TestRootHome(t *testing.T) {
 			t.Errorf("%d: %+v", uid, got)
 		}
 	}
-	v.edit(func(s *specs.Spec) { s.Process.Env = nil }, testkit.Args("/bin/env"))
+	v.edit(func(s *specs.Spec) { s.Process.Env, s.Process.User.UID = nil, 7 }, testkit.Args("/bin/env"))
 	if got := v.run(); got.stdout != "HOME=/\n" {
 		t.Errorf("no environment: %+v", got)
 	}
