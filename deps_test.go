@@ -23,7 +23,7 @@ const policy = `
 internal/fail       pure+syscall :
 internal/sys/linux  pure         : golang.org/x/sys/unix
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
-internal/command                 : …/internal/fail golang.org/x/sys/unix
+internal/command                 : …/internal/fail …/internal/sys
 internal/inroot                  : …/internal/sys …/internal/fail …/internal/sys/linux
 internal/testkit                 : *
 specs               pure+embed   :
@@ -70,10 +70,10 @@ cni-plugins/netns                : …/internal/sys
 cni-plugins/apply                : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys …/internal/sys/linux …/cni-plugins/plan …/cni-plugins/netns
 cni-plugins/loopback             : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/apply …/cni-plugins/netns
 cni-plugins/bridge/verbs         : …/internal/fail …/internal/netlink …/internal/netlink/conn …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq …/cni-plugins/bridge …/cni-plugins/apply …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/ipam/delegate
-cni-plugins/run                  : …/internal/fail …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns
+cni-plugins/run                  : …/internal/fail …/internal/sys …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns
 cni-plugins/cmd/cni              : …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/run …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/loopback …/cni-plugins/bridge/verbs
 cni-plugins/network              : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/netns …/cni-plugins/masq github.com/containernetworking/cni github.com/opencontainers/runtime-spec
-cni-plugins/cmd/cninet           : …/internal/command …/internal/fail …/cni-plugins/network github.com/spf13/cobra
+cni-plugins/cmd/cninet           : …/internal/sys …/internal/command …/internal/fail …/cni-plugins/network github.com/spf13/cobra
 tests/network                    : *
 
 tests/truth                      : *

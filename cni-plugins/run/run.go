@@ -18,6 +18,7 @@ import (
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
 )
 
 // A Plugin is the commands of one plugin. The namespace is nil when a command
@@ -56,7 +57,7 @@ func Main(plugins ...Plugin) {
 }
 
 func (p Plugin) main(args []string) error {
-	if len(args) > 0 || os.Getenv("CNI_COMMAND") == "" && command.IsTerminal(0) {
+	if len(args) > 0 || os.Getenv("CNI_COMMAND") == "" && sys.IsTerminal(0) {
 		return p.explain(args)
 	}
 	answer, err := p.serve()

@@ -33,20 +33,6 @@ func checkName(name string) error {
 	return nil
 }
 
-// ValidRepository tells whether name is a repository name of the distribution
-// grammar (no registry in front).
-func ValidRepository(name string) bool {
-	if name == "" || len(name) > maxName {
-		return false
-	}
-	for p := range strings.SplitSeq(name, "/") {
-		if !validComponent(p) {
-			return false
-		}
-	}
-	return true
-}
-
 func isHost(first string) bool {
 	return strings.ContainsAny(first, ".:") || first == "localhost" || strings.ToLower(first) != first
 }

@@ -14,9 +14,8 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
 )
 
 // An ExitError asks for an exit status. Err is what the user is told; nil where
@@ -48,14 +47,9 @@ func Exit(program string, err error) {
 		code, err = exit.Code, exit.Err
 	}
 	if err != nil {
-		os.Stderr.WriteString(Line(program, err, IsTerminal(2)))
+		os.Stderr.WriteString(Line(program, err, sys.IsTerminal(2)))
 	}
 	os.Exit(code)
-}
-
-// Warn tells the user something that does not end the program.
-func Warn(program, format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "%s: warning: %s\n", program, fmt.Sprintf(format, args...))
 }
 
 // Line is what standard error gets for err: one line with the hint at its end,
@@ -70,10 +64,4 @@ func Line(program string, err error, terminal bool) string {
 	default:
 		return program + ": " + text + "; hint: " + hint + "\n"
 	}
-}
-
-// IsTerminal tells whether fd is a terminal: it answers TCGETS, tty_ioctl(4).
-func IsTerminal(fd int) bool {
-	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	return err == nil
 }

@@ -29,8 +29,6 @@ func (w *writer) bytes(kind uint16, payload []byte) {
 
 func (w *writer) u8(kind uint16, v uint8) { w.bytes(kind, []byte{v}) }
 
-func (w *writer) u16(kind, v uint16) { w.bytes(kind, binary.NativeEndian.AppendUint16(nil, v)) }
-
 func (w *writer) u32(kind uint16, v uint32) {
 	w.bytes(kind, binary.NativeEndian.AppendUint32(nil, v))
 }

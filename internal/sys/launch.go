@@ -4,7 +4,6 @@
 package sys
 
 import (
-	"encoding/binary"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
@@ -235,15 +234,6 @@ func HardLimits() ([]uint64, error) {
 
 // A MountAttr is struct mount_attr of mount_setattr(2).
 type MountAttr struct{ Set, Clear, Propagation, UsernsFD uint64 }
-
-// Bytes returns the structure as the kernel takes it.
-func (a MountAttr) Bytes() []byte {
-	var b []byte
-	for _, w := range []uint64{a.Set, a.Clear, a.Propagation, a.UsernsFD} {
-		b = binary.LittleEndian.AppendUint64(b, w)
-	}
-	return b
-}
 
 // MountSetattr changes the mount that fd is the root of, and with recursive
 // those below it.

@@ -11,7 +11,7 @@ type Terminal struct {
 	state unix.Termios
 }
 
-// IsTerminal tells whether fd is a terminal.
+// IsTerminal tells whether fd is a terminal: it answers TCGETS, tty_ioctl(4).
 func IsTerminal(fd int) bool {
 	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	return err == nil

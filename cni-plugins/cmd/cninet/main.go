@@ -19,6 +19,7 @@ import (
 	"github.com/coracle-oci/coracle/cni-plugins/network"
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
 )
 
 func main() {
@@ -67,7 +68,7 @@ func (o *options) attach() *cobra.Command {
 				return err
 			}
 			result, err := o.Attach(args[0], container)
-			if err != nil || !asJSON && !command.IsTerminal(1) {
+			if err != nil || !asJSON && !sys.IsTerminal(1) {
 				return err
 			}
 			return result.Print()

@@ -217,9 +217,6 @@ func (c *Conn) Link(name string) (netlink.Link, error) {
 	return link, nil
 }
 
-// Forget drops what is known of a link, which may have been made anew.
-func (c *Conn) Forget(name string) { delete(c.index, name) }
-
 // find looks up the links that m names, which sends requests of its own.
 func (c *Conn) find(m netlink.Message) error {
 	for _, b := range m.Binds {
