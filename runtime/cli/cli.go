@@ -45,7 +45,7 @@ exit status:
 		}, command.LogFlags()...),
 		Verbs: []command.Verb{
 			createVerb(), startVerb(), runVerb(), stateVerb(), killVerb(), deleteVerb(), listVerb(),
-			specVerb(), planVerb(), featuresVerb(),
+			specVerb(), checkVerb(), planVerb(), featuresVerb(),
 		},
 	}
 }
