@@ -178,7 +178,7 @@ func (c *compiler) phases() {
 		c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
 		c.createHooks, c.paths, c.pivot,
-		c.cwd, c.identity, c.created, c.start,
+		c.cwd, c.scheduling, c.identity, c.created, c.start,
 	} {
 		if c.refused() {
 			return
