@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -16,7 +15,10 @@ import (
 func killVerb() command.Verb {
 	return command.Verb{
 		Name: "kill", Args: "ID [SIGNAL]", Min: 1, Max: 2,
-		Flags:   []command.Flag{{Names: []string{"all", "a"}, Help: "signal all processes of the container"}},
+		Flags: []command.Flag{
+			{Names: []string{"all", "a"}, Help: "signal all processes of the container"},
+			regexFlag(),
+		},
 		Summary: "send a signal to the container's init",
 		Long: `
 SIGNAL is a name, with or without SIG, or a number; SIGTERM if it is missing.
@@ -24,6 +26,7 @@ SIGNAL is a name, with or without SIG, or a number; SIGTERM if it is missing.
 examples:
   coracle kill web
   coracle kill web KILL
+  coracle kill --regex '^web-' HUP
 
 exit status:
   0  the signal was sent
@@ -41,7 +44,11 @@ exit status:
 			if err != nil {
 				return err
 			}
-			return s.Kill(c.Args[0], signal, c.Bool("all"))
+			ids, err := chosen(c, s, c.Args[:1])
+			if err != nil {
+				return err
+			}
+			return each(ids, func(id string) error { return s.Kill(id, signal, c.Bool("all")) })
 		},
 	}
 }
@@ -73,7 +80,10 @@ func parseSignal(name string) (int, error) {
 func deleteVerb() command.Verb {
 	return command.Verb{
 		Name: "delete", Args: "ID...", Min: 1, Max: -1,
-		Flags:   []command.Flag{{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"}},
+		Flags: []command.Flag{
+			{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"},
+			regexFlag(),
+		},
 		Summary: "remove a container and all that create made for it",
 		Long: `
 The container must have stopped, or never been started.
@@ -81,6 +91,7 @@ The container must have stopped, or never been started.
 examples:
   coracle delete web
   coracle delete --force web
+  coracle delete --force --regex '^web-'
 
 exit status:
   0  it is gone
@@ -90,16 +101,11 @@ exit status:
 			if err != nil {
 				return err
 			}
-			var failed []error
-			for _, id := range c.Args {
-				if err := s.Delete(id, c.Bool("force"), c.Warn); err != nil {
-					failed = append(failed, err)
-				}
+			ids, err := chosen(c, s, c.Args)
+			if err != nil {
+				return err
 			}
-			if len(failed) == 1 {
-				return failed[0]
-			}
-			return errors.Join(failed...)
+			return each(ids, func(id string) error { return s.Delete(id, c.Bool("force"), c.Warn) })
 		},
 	}
 }
