@@ -24,6 +24,21 @@ func ReadInto(buf []byte, path string) ([]byte, error) {
 	return ReadRest(buf, fd)
 }
 
+// ReadOwned is [ReadInto] that also tells who owns the file.
+func ReadOwned(buf []byte, path string) (data []byte, uid int, err error) {
+	fd, err := openFile(path, unix.O_RDONLY)
+	if err != nil {
+		return buf, 0, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return buf, 0, err
+	}
+	data, err = ReadRest(buf, fd)
+	return data, int(st.Uid), err
+}
+
 // ReadRest appends everything from the file's position on to buf.
 func ReadRest(buf []byte, fd int) ([]byte, error) {
 	for {

@@ -4,7 +4,6 @@
 package sys
 
 import (
-	"bytes"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -23,21 +22,9 @@ func Unlinked(fd int) (bool, error) {
 // ProcessStart returns when a process started, in clock ticks since boot, and
 // whether it has ended and waits to be reaped: /proc/PID/stat, proc_pid_stat(5).
 func ProcessStart(pid int) (ticks uint64, zombie bool, err error) {
-	fd, err := Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY)
+	fields, err := statFields(pid)
 	if err != nil {
 		return 0, false, err
-	}
-	defer unix.Close(fd)
-	buf := make([]byte, 1024)
-	n, err := unix.Read(fd, buf)
-	if err != nil {
-		return 0, false, err
-	}
-	// The command's name may hold anything; what follows the last ")" does not.
-	_, rest, ok := bytes.Cut(buf[bytes.LastIndexByte(buf[:n], ')'):n], []byte(" "))
-	fields := bytes.Fields(rest)
-	if !ok || len(fields) < 20 {
-		return 0, false, unix.EINVAL
 	}
 	ticks, err = strconv.ParseUint(string(fields[19]), 10, 64)
 	return ticks, fields[0][0] == 'Z' || fields[0][0] == 'X', err

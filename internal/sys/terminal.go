@@ -50,3 +50,6 @@ func SetNonblock(fd int) error { return unix.SetNonblock(fd, true) }
 
 // SignalNumber returns the number of a signal such as "SIGTERM", or 0.
 func SignalNumber(name string) int { return int(unix.SignalNum(name)) }
+
+// SignalName is the reverse, or "" for a number without a name.
+func SignalName(number int) string { return unix.SignalName(unix.Signal(number)) }

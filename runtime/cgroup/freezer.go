@@ -5,6 +5,7 @@ package cgroup
 
 import (
 	"bytes"
+	"slices"
 	"syscall"
 	"time"
 
@@ -41,7 +42,12 @@ func freezeV2(dir string) error {
 	if err := writeFile(dir+"/cgroup.freeze", "1"); err != nil {
 		return err
 	}
-	return awaitEvent(dir, "frozen 1\n", patience)
+	// Who is killed while being frozen never stands still.
+	found, err := awaitEvent(dir, patience, "frozen 1\n", "populated 0\n")
+	if err == nil && found > 0 {
+		err = syscall.ESRCH
+	}
+	return err
 }
 
 // freezeV1 writes FROZEN until all have stopped: v1 gives no notice, and a fork
@@ -103,28 +109,29 @@ func isFrozen(dir string) (bool, error) {
 	return false, nil
 }
 
-// awaitEvent waits until the cgroup.events of a v2 directory has the line.
-func awaitEvent(dir, line string, timeout time.Duration) error {
+// awaitEvent waits until the cgroup.events of a v2 directory has one of the lines,
+// and returns which: the first one if there are several.
+func awaitEvent(dir string, timeout time.Duration, lines ...string) (int, error) {
 	deadline := time.Now().Add(timeout)
 	for {
 		fd, err := sys.OpenFile(dir + "/cgroup.events")
 		if err != nil {
-			return err
+			return 0, err
 		}
 		events, err := sys.ReadRest(make([]byte, 0, 128), fd)
 		left := time.Until(deadline)
-		found := bytes.Contains(events, []byte(line))
-		if err == nil && !found && left > 0 {
+		found := slices.IndexFunc(lines, func(line string) bool { return bytes.Contains(events, []byte(line)) })
+		if err == nil && found < 0 && left > 0 {
 			err = sys.AwaitNotice(fd, left)
 		}
 		sys.CloseFD(fd)
 		switch {
 		case err != nil:
-			return err
-		case found:
-			return nil
+			return 0, err
+		case found >= 0:
+			return found, nil
 		case left <= 0:
-			return syscall.ETIMEDOUT
+			return 0, syscall.ETIMEDOUT
 		}
 	}
 }

@@ -15,16 +15,11 @@ import (
 //
 // SIGKILL reaches also those that are forked in the meantime: v2 does that
 // itself (cgroup.kill). On v1 the list is read again until it holds nobody new,
-// with forking forbidden where there is a pids controller. Other signals go to
-// those that are there now.
+// with forking forbidden where there is a pids controller. For other signals the
+// container is frozen meanwhile, so that nobody is born without having got it.
 func Kill(dirs []string, signal syscall.Signal) error {
 	if signal != syscall.SIGKILL {
-		pids, err := Pids(dirs)
-		if err != nil {
-			return err
-		}
-		_, err = signalNew(pids, signal, map[int]bool{})
-		return err
+		return signalFrozen(dirs, signal)
 	}
 	for _, dir := range dirs {
 		switch err := writeFile(dir+"/cgroup.kill", "1"); err {
@@ -37,6 +32,23 @@ func Kill(dirs []string, signal syscall.Signal) error {
 		}
 	}
 	return killV1(dirs)
+}
+
+// signalFrozen signals all processes while they stand still. Where they cannot be
+// frozen, those get the signal that are there now.
+func signalFrozen(dirs []string, signal syscall.Signal) error {
+	pids, err := Pids(dirs)
+	if err != nil || len(pids) == 0 {
+		return err
+	}
+	if frozen, err := Frozen(dirs); err == nil && !frozen && Freeze(dirs) == nil {
+		defer Thaw(dirs)
+		if pids, err = Pids(dirs); err != nil {
+			return err
+		}
+	}
+	_, err = signalNew(pids, signal, map[int]bool{})
+	return err
 }
 
 // killV1 kills until the list holds nobody who was not killed yet.

@@ -140,5 +140,6 @@ func awaitDeparture(dir string, deadline time.Time) {
 
 // awaitUnpopulated waits until a v2 cgroup has no process that lives.
 func awaitUnpopulated(dir string, timeout time.Duration) error {
-	return awaitEvent(dir, "populated 0\n", timeout)
+	_, err := awaitEvent(dir, timeout, "populated 0\n")
+	return err
 }

@@ -4,52 +4,57 @@
 package cli
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/runtime/container"
 )
 
 func killVerb() command.Verb {
 	return command.Verb{
-		Name: "kill", Args: "ID [SIGNAL]", Min: 1, Max: 2,
+		Name: "kill", Args: "ID [SIGNAL]", Max: 2,
 		Flags: []command.Flag{
-			{Names: []string{"all", "a"}, Help: "signal all processes of the container"},
-			regexFlag(),
+			{Names: []string{"all", "a"}, Help: "signal all processes of the container; none is no error"},
+			{Names: []string{"cgroup"}, Value: "PATH", Help: "instead of ID: signal all processes of this cgroup, of a container whose state is gone"},
 		},
 		Summary: "send a signal to the container's init",
 		Long: `
 SIGNAL is a name, with or without SIG, or a number; SIGTERM if it is missing.
+Real-time signals are RTMIN+N and RTMAX-N. SIGKILL to a container without a PID
+namespace of its own ends all its processes, as nothing else would.
 
 examples:
   coracle kill web
   coracle kill web KILL
-  coracle kill --regex '^web-' HUP
 
 exit status:
   0  the signal was sent
   1  it was not`,
-		Run: func(c *command.Call) error {
-			s, err := store(c)
-			if err != nil {
-				return err
+		Run: withStore(func(c *command.Call, s container.Store) error {
+			ids, rest := c.Args[:min(1, len(c.Args))], c.Args[min(1, len(c.Args)):]
+			if c.Given("cgroup") {
+				ids, rest = nil, c.Args
+			}
+			if len(ids) == 0 && !c.Given("cgroup") || len(rest) > 1 {
+				return &fail.Error{Doing: `"kill" requires a minimum of 1 argument(s)`, Hint: "usage: coracle kill [flags] ID [SIGNAL]"}
 			}
 			name := "TERM"
-			if len(c.Args) > 1 {
-				name = c.Args[1]
+			if len(rest) > 0 {
+				name = rest[0]
 			}
 			signal, err := parseSignal(name)
 			if err != nil {
 				return err
 			}
-			ids, err := chosen(c, s, c.Args[:1])
-			if err != nil {
-				return err
+			if ids == nil {
+				return container.KillCgroup(c.String("cgroup"), signal, false)
 			}
-			return each(ids, func(id string) error { return s.Kill(id, signal, c.Bool("all")) })
-		},
+			return s.Kill(ids[0], signal, c.Bool("all"))
+		}),
 	}
 }
 
@@ -80,10 +85,7 @@ func parseSignal(name string) (int, error) {
 func deleteVerb() command.Verb {
 	return command.Verb{
 		Name: "delete", Args: "ID...", Min: 1, Max: -1,
-		Flags: []command.Flag{
-			{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"},
-			regexFlag(),
-		},
+		Flags:   []command.Flag{{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"}},
 		Summary: "remove a container and all that create made for it",
 		Long: `
 The container must have stopped, or never been started.
@@ -91,7 +93,6 @@ The container must have stopped, or never been started.
 examples:
   coracle delete web
   coracle delete --force web
-  coracle delete --force --regex '^web-'
 
 exit status:
   0  it is gone
@@ -101,11 +102,16 @@ exit status:
 			if err != nil {
 				return err
 			}
-			ids, err := chosen(c, s, c.Args)
-			if err != nil {
-				return err
+			var failed []error
+			for _, id := range c.Args {
+				if err := s.Delete(id, c.Bool("force"), c.Warn); err != nil {
+					failed = append(failed, err)
+				}
 			}
-			return each(ids, func(id string) error { return s.Delete(id, c.Bool("force"), c.Warn) })
+			if len(failed) == 1 {
+				return failed[0]
+			}
+			return errors.Join(failed...)
 		},
 	}
 }

@@ -5,7 +5,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/coracle-oci/coracle/internal/command"
-	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/container"
 )
 
@@ -30,10 +28,11 @@ type report struct {
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owner       string            `json:"owner"`
+	Exit        *container.Exit   `json:"exit,omitempty"`
 }
 
 func describe(s *container.State) report {
-	r := report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, ""}
+	r := report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, "", nil}
 	if r.Status == container.Stopped {
 		r.PID = 0
 	}
@@ -46,29 +45,28 @@ func stateVerb() command.Verb {
 		Summary: "print the state of a container as JSON",
 		Long: `
 The keys are those of the OCI runtime specification, and rootfs, created and
-owner, as runc prints them.
+owner, as runc prints them. That of a stopped container has exit as well: what it
+had used, and if somebody saw its end (run --keep, wait, events) code, signal and
+time.
 
 exit status:
   0  it was printed
   1  there is no such container`,
-		Run: func(c *command.Call) error {
-			s, err := store(c)
+		Run: withStore(func(c *command.Call, s container.Store) error {
+			state, err := s.Look(c.Args[0])
 			if err != nil {
 				return err
 			}
-			state, err := s.Open(c.Args[0], container.Unlocked)
-			if errors.Is(err, container.ErrHalfMade) {
-				return &fail.Error{Where: c.Args[0], Doing: "its create was killed before it began", Hint: "remove it with: coracle delete --force " + c.Args[0]}
-			} else if err != nil {
-				return err
+			r := describe(state)
+			if r.Status == container.Stopped {
+				r.Exit = state.Ended()
 			}
-			text, err := json.MarshalIndent(describe(state), "", "  ")
+			text, err := json.MarshalIndent(r, "", "  ")
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Println(string(text))
-			return err
-		},
+			return printLine(string(text))
+		}),
 	}
 }
 
@@ -109,8 +107,8 @@ func printList(states []*container.State, format string, quiet bool) error {
 		}
 		return nil
 	}
-	if format != "table" && format != "json" {
-		return &fail.Error{Where: "--format", Doing: "unknown format " + strconv.Quote(format), Hint: "table and json are known"}
+	if err := checkFormat(format); err != nil {
+		return err
 	}
 	list := make([]report, 0, len(states))
 	for _, s := range states {
@@ -119,11 +117,7 @@ func printList(states []*container.State, format string, quiet bool) error {
 		list = append(list, r)
 	}
 	if format == "json" {
-		text, err := json.Marshal(list)
-		if err == nil {
-			_, err = fmt.Println(string(text))
-		}
-		return err
+		return printCompact(list)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
 	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")

@@ -5,12 +5,17 @@ package container
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/probe"
 )
 
 // ErrNotRunning is the error for a signal to a container that has stopped.
@@ -18,65 +23,134 @@ var ErrNotRunning = errors.New("container not running")
 
 // Kill sends a signal to the init; with all, to every process of the container,
 // and then a container without processes is no error.
+//
+// It takes no lock: a container must be killable whatever else is done to it.
 func (s Store) Kill(id string, signal int, all bool) error {
 	state, err := s.Open(id, Unlocked)
 	if err != nil {
 		return halfMade(id, err)
 	}
-	if all {
-		if err := cgroup.Kill(state.Cgroups, syscall.Signal(signal)); err != nil {
-			return &fail.Error{Where: id, Doing: "signal all its processes", Err: err}
-		}
-		return nil
+	if err := state.mine(); err != nil {
+		return err
 	}
+	switch {
+	case all:
+		return state.killAll(signal)
+	case signal == linux.SIGKILL && !state.OwnPIDs && len(state.Cgroups) > 0: // nothing else ends the others with the init
+		if pids, err := cgroup.Pids(state.Cgroups); err == nil && len(pids) == 0 {
+			return &fail.Error{Where: id, Err: ErrNotRunning}
+		}
+		return state.killAll(signal)
+	}
+	return state.killInit(signal)
+}
+
+// killAll signals all processes, those that the init has left behind too.
+func (s *State) killAll(signal int) error {
+	if err := cgroup.Kill(s.Cgroups, syscall.Signal(signal)); err != nil {
+		return &fail.Error{Where: s.ID, Doing: "signal all its processes", Err: err}
+	}
+	return s.thawKilled(signal)
+}
+
+func (s *State) killInit(signal int) error {
 	// The pidfd is opened before the check: the process that it was checked for
 	// is the one that gets the signal.
-	pidFD, err := sys.PidfdOpen(state.PID)
+	pidFD, err := sys.PidfdOpen(s.PID)
 	if err == nil {
 		defer sys.Close(pidFD)
 	}
-	if err != nil || !state.alive() {
-		return &fail.Error{Where: id, Err: ErrNotRunning}
+	if err != nil || !s.alive() {
+		return &fail.Error{Where: s.ID, Err: ErrNotRunning}
 	}
 	if err := sys.PidfdSignal(pidFD, signal); errors.Is(err, syscall.ESRCH) {
-		return &fail.Error{Where: id, Err: ErrNotRunning}
+		return &fail.Error{Where: s.ID, Err: ErrNotRunning}
 	} else if err != nil {
-		return &fail.Error{Where: id, Doing: "send signal " + itoa(signal), Err: err}
+		return &fail.Error{Where: s.ID, Doing: "send signal " + itoa(signal), Err: err}
 	}
-	if signal == linux.SIGKILL { // on v1 a frozen process dies only when it is thawed
-		if frozen, err := cgroup.Frozen(state.Cgroups); err == nil && frozen {
-			return cgroup.Thaw(state.Cgroups)
-		}
+	return s.thawKilled(signal)
+}
+
+// thawKilled lets frozen processes die: those of v1 do so only when they are thawed.
+func (s *State) thawKilled(signal int) error {
+	if signal != linux.SIGKILL {
+		return nil
 	}
-	return nil
+	if frozen, err := cgroup.Frozen(s.Cgroups); err != nil || !frozen {
+		return nil
+	}
+	return named(s.ID, cgroup.Thaw(s.Cgroups))
 }
 
 // Delete removes a stopped or created container; with force any, and then one
 // that does not exist is no error.
 func (s Store) Delete(id string, force bool, warn func(string, ...any)) error {
 	state, err := s.Open(id, Exclusive)
+	defer state.Close()
 	switch {
 	case errors.Is(err, ErrNotExist) && force:
 		return nil
 	case errors.Is(err, ErrHalfMade) && force:
-		defer state.Close()
 		return state.remove()
-	case errors.Is(err, ErrHalfMade):
-		state.Close()
-		return halfMade(id, err)
+	case errors.Is(err, errUnreadable) && force:
+		return s.deleteDamaged(id, warn)
 	case err != nil:
+		return halfMade(id, err)
+	}
+	if err := state.mine(); err != nil {
 		return err
 	}
-	defer state.Close()
 	if now := state.Now(); !force && now != Stopped && now != Created {
 		return &fail.Error{Where: id, Doing: "cannot delete container " + id + " that is not stopped: " + string(now), Hint: "kill it first or use --force"}
 	}
 	return state.destroy(warn)
 }
 
+// deleteDamaged removes a container whose state.json cannot be made out. Where its
+// processes are is known from the config that it was made of.
+func (s Store) deleteDamaged(id string, warn func(string, ...any)) error {
+	state := &State{ID: id, Status: Creating, dir: filepath.Join(s.Root, id), lock: -1, owner: os.Geteuid()}
+	if err := state.acquire(Exclusive); err != nil {
+		return notExist(id, err)
+	}
+	defer state.Close()
+	dirs, err := state.configuredCgroups()
+	if err != nil {
+		warn("%s: its cgroup is not known, and what runs in it is left alone: %s", id, fail.Reason(err))
+	}
+	state.Cgroups = dirs
+	return state.destroy(warn)
+}
+
+// configuredCgroups is where the container's config put it.
+func (s *State) configuredCgroups() ([]string, error) {
+	raw, uid, err := sys.ReadOwned(nil, filepath.Join(s.dir, config.Name))
+	if err != nil {
+		return nil, err
+	}
+	if s.owner = uid; s.mine() != nil {
+		return nil, s.mine()
+	}
+	c, err := config.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	f, err := probe.Cgroup()
+	if err != nil {
+		return nil, err
+	}
+	path := ""
+	if c.Linux != nil {
+		path = c.Linux.CgroupsPath
+	}
+	cgroups, err := resources.Compile(s.ID, path, nil, f)
+	return cgroups.Dirs, err
+}
+
 // destroy ends what still runs and removes what create has made, and nothing
 // else. The state goes last, so that what is killed here can be taken up again.
 func (s *State) destroy(warn func(string, ...any)) error {
+	s.beginDelete()
 	if err := s.end(); err != nil {
 		return err
 	}
@@ -86,6 +160,7 @@ func (s *State) destroy(warn func(string, ...any)) error {
 // clear removes what is left of a container whose init has ended. All processes
 // of a PID namespace end with its init; others are killed first.
 func (s *State) clear(warn func(string, ...any)) error {
+	s.beginDelete()
 	if !s.OwnPIDs || s.Status == Creating {
 		if err := cgroup.Kill(s.Cgroups, syscall.SIGKILL); err != nil {
 			return &fail.Error{Where: s.ID, Doing: "end its processes", Err: err}

@@ -80,5 +80,12 @@ func (s *State) encode() ([]byte, error) {
 	}
 	b = append(b, ']')
 	raw("ownPids", strconv.AppendBool(nil, s.OwnPIDs))
+	if s.Exit != nil { // nobody waits for that one
+		exit, err := json.Marshal(s.Exit)
+		if err != nil {
+			return nil, err
+		}
+		raw("exit", exit)
+	}
 	return append(b, '}'), nil
 }

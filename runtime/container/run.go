@@ -52,13 +52,12 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !keep {
+	if keep {
+		s.keep(o.ID, c.ended(status))
+	} else {
 		err = c.tidy(o.Warn)
 	}
-	if status.Signaled() {
-		return 128 + int(status.Signal()), err
-	}
-	return status.ExitStatus(), err
+	return code(status), err
 }
 
 // passedOn is the signals that run passes on to the container's init.

@@ -24,6 +24,9 @@ func (s Store) Start(id string) error {
 		return halfMade(id, err)
 	}
 	defer state.Close()
+	if err := state.mine(); err != nil {
+		return err
+	}
 	switch now := state.Now(); now {
 	case Created:
 		return state.start()

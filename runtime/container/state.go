@@ -64,9 +64,11 @@ type State struct {
 	Hooks       *specs.Hooks      `json:"hooks,omitempty"` // startContainer, poststart and poststop
 	Steps       []Step            `json:"steps"`           // of the launch program, those after the gate of start
 	OwnPIDs     bool              `json:"ownPids"`         // it has a PID namespace, so all end with the init
+	Exit        *Exit             `json:"exit,omitempty"`  // as far as somebody saw the init end
 
-	dir  string
-	lock int
+	dir   string
+	lock  int
+	owner int // of state.json
 }
 
 // A Step is what a step of the launch program is for: start reports it if it fails.
@@ -162,7 +164,7 @@ func (s Store) Open(id string, mode int) (*State, error) {
 			return nil, notExist(id, err)
 		}
 	}
-	data, err := sys.ReadInto(make([]byte, 0, 8<<10), filepath.Join(state.dir, stateFile))
+	err := state.read()
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(state.dir); err != nil {
 			state.Close()
@@ -170,16 +172,53 @@ func (s Store) Open(id string, mode int) (*State, error) {
 		}
 		return state, ErrHalfMade
 	}
-	if err == nil {
-		err = json.Unmarshal(data, state)
-	}
 	if err != nil {
 		state.Close()
-		return nil, &fail.Error{Where: id, Doing: "read its state", Err: err, Hint: "remove what is left of it with: coracle delete --force " + id}
+		return nil, err
 	}
-	if state.Version > stateVersion {
-		state.Close()
-		return nil, &fail.Error{Where: id, Doing: "its state is of a newer coracle", Hint: "use the coracle that made it"}
+	return state, nil
+}
+
+// read fills the state in from state.json.
+func (s *State) read() error {
+	data, uid, err := sys.ReadOwned(make([]byte, 0, 8<<10), filepath.Join(s.dir, stateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		if err = json.Unmarshal(data, s); err == nil && s.ID != filepath.Base(s.dir) {
+			err = errors.New("it is that of " + quote(s.ID))
+		}
+	}
+	switch {
+	case err != nil:
+		return &fail.Error{Where: filepath.Base(s.dir), Doing: "read its state", Err: errors.Join(errUnreadable, err),
+			Hint: "remove what is left of it with: coracle delete --force " + filepath.Base(s.dir)}
+	case s.Version > stateVersion:
+		return &fail.Error{Where: s.ID, Doing: "its state is of a newer coracle: version " + itoa(s.Version) + ", and this one knows " + itoa(stateVersion),
+			Hint: "use the coracle that made it"}
+	}
+	s.owner = uid
+	return nil
+}
+
+// errUnreadable is the error for a state.json that cannot be made out.
+var errUnreadable = errors.New("state.json is damaged")
+
+// mine refuses a state that somebody else has written: it says what to kill and
+// to remove, and root would do that for any user.
+func (s *State) mine() error {
+	if me := os.Geteuid(); s.owner != me {
+		return &fail.Error{Where: s.ID, Doing: "its state belongs to user " + itoa(s.owner) + ", not to " + itoa(me), Hint: "call coracle as that user"}
+	}
+	return nil
+}
+
+// Look opens a container only to look at it.
+func (s Store) Look(id string) (*State, error) {
+	state, err := s.Open(id, Unlocked)
+	if err != nil {
+		return nil, halfMade(id, err)
 	}
 	return state, nil
 }
@@ -192,6 +231,9 @@ var ErrHalfMade = errors.New("the container was never made")
 var ErrNotExist = errors.New("container does not exist")
 
 func notExist(id string, err error) error {
+	if e, ok := errors.AsType[*fail.Error](err); ok {
+		return e
+	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return &fail.Error{Where: id, Doing: "open its state", Err: err}
 	}
@@ -204,8 +246,11 @@ func (s *State) acquire(mode int) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: s.dir, Err: err}
 	}
-	if err := sys.Flock(fd, mode); err != nil {
-		sys.Close(fd)
+	if err := sys.FlockWithin(fd, mode, lockPatience); err != nil {
+		defer sys.Close(fd)
+		if err == syscall.ETIMEDOUT {
+			return s.locked(fd)
+		}
 		return &os.PathError{Op: "lock", Path: s.dir, Err: err}
 	}
 	if gone, err := sys.Unlinked(fd); err != nil || gone { // deleted while we waited
@@ -216,8 +261,28 @@ func (s *State) acquire(mode int) error {
 	return nil
 }
 
+// lockPatience is how long a command waits for another one on the same container:
+// longer than anything but hooks takes.
+const lockPatience = time.Minute
+
+// locked says who works on the container.
+func (s *State) locked(fd int) error {
+	who := "another command"
+	if pid := sys.FlockHolder(fd); pid > 0 {
+		who = "process " + itoa(pid)
+		if line, err := os.ReadFile("/proc/" + itoa(pid) + "/cmdline"); err == nil {
+			who += " (" + strings.Join(strings.FieldsFunc(string(line), func(r rune) bool { return r == 0 }), " ") + ")"
+		}
+	}
+	return &fail.Error{Where: s.ID, Doing: who + " has been at work on the container for " + lockPatience.String(), Err: syscall.ETIMEDOUT,
+		Hint: "a hook without a timeout may be the reason; end the process and try again"}
+}
+
 // Close releases the lock.
 func (s *State) Close() {
+	if s == nil {
+		return
+	}
 	sys.Close(s.lock)
 	s.lock = -1
 }
@@ -315,32 +380,35 @@ func (s *State) OCI(status Status, pid int) specs.State {
 	return specs.State{Version: s.OCIVersion, ID: s.ID, Status: specs.ContainerState(status), Pid: pid, Bundle: s.Bundle, Annotations: s.Annotations}
 }
 
-// List returns all containers that can be read, by id.
-func (s Store) List() ([]*State, error) {
+// ids returns the names of all containers, sorted.
+func (s Store) ids() ([]string, error) {
 	entries, err := os.ReadDir(s.Root)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &fail.Error{Where: "--root", Doing: "list the states", Err: err}
 	}
-	var list []*State
+	var ids []string
 	for _, e := range entries {
-		if !e.IsDir() || CheckID(e.Name()) != nil {
-			continue
+		if e.IsDir() && CheckID(e.Name()) == nil {
+			ids = append(ids, e.Name())
 		}
-		if state, err := s.Open(e.Name(), Unlocked); err == nil {
+	}
+	return ids, nil
+}
+
+// List returns all containers that can be read, by id.
+func (s Store) List() ([]*State, error) {
+	ids, err := s.ids()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*State, 0, len(ids))
+	for _, id := range ids {
+		if state, err := s.Open(id, Unlocked); err == nil {
 			list = append(list, state)
 		}
 	}
 	return list, nil
 }
 
-// UID is the owner of the container: whoever created its state.
-func (s *State) UID() int {
-	info, err := os.Stat(s.dir)
-	if err != nil {
-		return 0
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid)
-	}
-	return 0
-}
+// UID is the owner of the container: whoever wrote its state.
+func (s *State) UID() int { return s.owner }

@@ -14,15 +14,21 @@ import (
 const fromIO = "linux.resources.blockIO."
 
 // blockIO compiles linux.resources.blockIO: config-linux.md, Block IO.
-func (c *compiler) blockIO() {
+func (c *compiler) blockIO() error {
 	b := c.r.BlockIO
 	if b == nil {
-		return
+		return nil
 	}
-	c.note(c.ioWeight(fromIO+"weight", "", value(b.Weight)))
-	c.note(c.leafWeight(fromIO+"leafWeight", "", value(b.LeafWeight)))
+	if err := c.ioWeight(fromIO+"weight", "", value(b.Weight)); err != nil {
+		return err
+	}
+	if err := c.leafWeight(fromIO+"leafWeight", "", value(b.LeafWeight)); err != nil {
+		return err
+	}
 	for i, d := range b.WeightDevice {
-		c.note(c.weightDevice(fromIO+"weightDevice["+strconv.Itoa(i)+"]", d))
+		if err := c.weightDevice(fromIO+"weightDevice["+strconv.Itoa(i)+"]", d); err != nil {
+			return err
+		}
 	}
 	for _, t := range []struct {
 		name, v1, v2 string
@@ -34,9 +40,12 @@ func (c *compiler) blockIO() {
 		{"throttleWriteIOPSDevice", "write_iops", "wiops", b.ThrottleWriteIOPSDevice},
 	} {
 		for i, d := range t.devices {
-			c.note(c.throttle(fromIO+t.name+"["+strconv.Itoa(i)+"]", t.v1, t.v2, d))
+			if err := c.throttle(fromIO+t.name+"["+strconv.Itoa(i)+"]", t.v1, t.v2, d); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 func (c *compiler) weightDevice(from string, d specs.LinuxWeightDevice) error {

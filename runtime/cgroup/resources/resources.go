@@ -75,29 +75,26 @@ type Cgroup struct {
 // leave the kernel's default, as engines expect, but for pids.limit, where 0 is
 // a limit (runtime-spec 1.3).
 func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgroup, error) {
-	c, wrong := All(id, cgroupsPath, r, f)
-	if len(wrong) > 0 {
-		return Cgroup{}, wrong[0]
-	}
-	return c, nil
-}
-
-// All is Compile for those who want to know everything that is wrong.
-func All(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgroup, []error) {
 	c := compiler{r: r}
 	if r == nil {
 		c.r = &specs.LinuxResources{}
 	}
-	c.note(c.locate(id, cgroupsPath, f))
-	for _, phase := range []func(){
+	if err := c.locate(id, cgroupsPath, f); err != nil {
+		return Cgroup{}, err
+	}
+	for _, phase := range []func() error{
 		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified,
 	} {
-		phase()
+		if err := phase(); err != nil {
+			return Cgroup{}, err
+		}
 	}
 	c.out.Limits = len(c.out.Limit) > 0
-	c.devices()
+	if err := c.devices(); err != nil {
+		return Cgroup{}, err
+	}
 	c.directories()
-	return c.out, c.wrong
+	return c.out, nil
 }
 
 // A compiler is one run of Compile.
@@ -106,15 +103,6 @@ type compiler struct {
 	places []place
 	used   []string // controllers of v2 that a value needs
 	out    Cgroup
-	wrong  []error
-}
-
-// note keeps what is wrong with one value, if something is: the next one is
-// looked at all the same.
-func (c *compiler) note(err error) {
-	if err != nil {
-		c.wrong = append(c.wrong, err)
-	}
 }
 
 // write adds a value of the field from.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// keepState makes a container of a state.json, stopped long ago.
+func keepState(t *testing.T, text string) Store {
+	t.Helper()
+	s := Store{Root: t.TempDir()}
+	dir := filepath.Join(s.Root, "old")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{stateFile: text, "config.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// TestOldStates: what an earlier coracle has written is understood, whole, and its
+// containers can be deleted. A file is added to testdata/states whenever the state
+// changes; none is ever changed.
+func TestOldStates(t *testing.T) {
+	files, err := filepath.Glob("testdata/states/*.json")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := keepState(t, string(text))
+		state, err := s.Open("old", Unlocked)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		again, err := state.encode()
+		if err != nil || string(again) != string(text) {
+			t.Errorf("%s: lost on the way:\n%s\n%s %v", name, text, again, err)
+		}
+		if now := state.Now(); now != Stopped {
+			t.Errorf("%s: %s", name, now)
+		}
+		state.Hooks = nil
+		if exit, err := s.Wait("old", 0); strings.Contains(name, "exit") != (err == nil) {
+			t.Errorf("%s: %v %v", name, exit, err)
+		}
+		if err := s.Delete("old", false, t.Logf); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := s.Open("old", Unlocked); !errors.Is(err, ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestNewStates: a key that is not known is no matter; a version that is not, is.
+func TestNewStates(t *testing.T) {
+	s := keepState(t, `{"version":1,"id":"old","status":"created","cgroups":[],"future":{"x":1}}`)
+	if _, err := s.Open("old", Shared); err != nil {
+		t.Error(err)
+	}
+	s = keepState(t, `{"version":2,"id":"old","status":"created"}`)
+	for _, err := range []error{s.Start("old"), s.Kill("old", 9, true), s.Delete("old", true, t.Logf), s.Pause("old"), s.Resume("old")} {
+		if err == nil || !strings.Contains(err.Error(), "newer coracle: version 2") {
+			t.Error(err)
+		}
+	}
+	if l, err := s.List(); len(l) != 0 || err != nil {
+		t.Error(l, err)
+	}
+	warned := ""
+	if l, err := s.GC(false, func(format string, args ...any) { warned += format }); len(l) != 0 || err != nil || warned == "" {
+		t.Error(l, err, warned)
+	}
+}
