@@ -18,7 +18,7 @@ import (
 // errors from the file, people from standard error; an error goes to both.
 func LogFlags() []Flag {
 	return []Flag{
-		{Names: []string{"log"}, Value: "FILE", Help: "append errors and warnings to this file"},
+		{Names: []string{"log"}, Value: "FILE", Help: "append errors and warnings to FILE, journald:NAME or syslog:NAME"},
 		{Names: []string{"log-format"}, Value: "FORMAT", Default: "text", Help: "of the log: text or json"},
 		{Names: []string{"log-level"}, Value: "LEVEL", Default: "warning", Help: "of the log: error, warning or debug"},
 		{Names: []string{"debug"}, Help: "the same as --log-level debug"},
@@ -33,8 +33,7 @@ func LogFlags() []Flag {
 // write(2), as the last thing it does. What it has to warn of is held back until then: after
 // success it becomes records of its own, after failure part of the one.
 type log struct {
-	file  *os.File // nil without --log
-	json  bool
+	sink  sink // nil without --log
 	level int
 	held  []record
 }
@@ -74,10 +73,11 @@ func (l *log) open(c *Call) error {
 	if find(c.Program.Globals, "log") == nil {
 		return nil
 	}
+	json := false
 	switch format := c.String("log-format"); format {
 	case "text":
 	case "json":
-		l.json = true
+		json = true
 	default:
 		return fail.At("--log-format", quote(format)+" is neither text nor json")
 	}
@@ -97,11 +97,10 @@ func (l *log) open(c *Call) error {
 	if name == "" {
 		return nil
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
+	var err error
+	if l.sink, err = openSink(c.Program.Name, name, json); err != nil {
 		return &fail.Error{Where: "--log", Err: err}
 	}
-	l.file = file
 	return nil
 }
 
@@ -117,7 +116,7 @@ func (l *log) close(program string, err error) error {
 		}
 		return err
 	}
-	if l.file == nil {
+	if l.sink == nil {
 		l.flush(program) // to standard error, where nobody parses
 		return err
 	}
@@ -130,7 +129,7 @@ func (l *log) close(program string, err error) error {
 	if hint := fail.HintOf(failure); hint != "" {
 		text += "; hint: " + hint
 	}
-	l.file.Write(l.line(record{levelError, text})) // standard error says the same: nothing is lost
+	l.sink.write([]record{{levelError, text}}) // standard error says the same: nothing is lost
 	return err
 }
 
@@ -138,29 +137,57 @@ func (l *log) close(program string, err error) error {
 func (l *log) flush(program string) error {
 	held := l.held
 	l.held = nil
-	if l.file == nil {
+	if l.sink == nil {
 		for _, r := range held {
 			os.Stderr.WriteString(program + ": " + levelNames[r.level] + ": " + r.text + "\n")
 		}
 		return nil
 	}
-	var lines []byte
-	for _, r := range held {
-		lines = append(lines, l.line(r)...)
-	}
-	if len(lines) == 0 {
+	if len(held) == 0 {
 		return nil
 	}
-	if _, err := l.file.Write(lines); err != nil {
+	if err := l.sink.write(held); err != nil {
 		return &fail.Error{Where: "--log", Err: err}
 	}
 	return nil
 }
 
+// A sink is where --log leads.
+type sink interface{ write([]record) error }
+
+func openSink(program, name string, json bool) (sink, error) {
+	kind, rest, _ := strings.Cut(name, ":")
+	switch kind {
+	case "journald":
+		return dial(journalSocket, identity(program, rest), journalRecord)
+	case "syslog":
+		return dial(syslogSocket, identity(program, rest), syslogRecord)
+	case "file":
+		name = rest
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	return logFile{file, json}, err
+}
+
+// A logFile gets all records in one write(2).
+type logFile struct {
+	file *os.File
+	json bool
+}
+
+func (f logFile) write(records []record) error {
+	var lines []byte
+	for _, r := range records {
+		lines = append(lines, f.line(r)...)
+	}
+	_, err := f.file.Write(lines)
+	return err
+}
+
 // line returns a record in the form of runc's log, which is logrus'.
-func (l *log) line(r record) []byte {
+func (f logFile) line(r record) []byte {
 	now := time.Now().UTC().Format(time.RFC3339)
-	if l.json {
+	if f.json {
 		return []byte(`{"level":"` + levelNames[r.level] + `","msg":` + quoteJSON(r.text) + `,"time":"` + now + "\"}\n")
 	}
 	return []byte(`time="` + now + `" level=` + levelNames[r.level] + " msg=" + strconv.Quote(r.text) + "\n")

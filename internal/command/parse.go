@@ -90,7 +90,7 @@ func (p *parser) flag(args []string) []string {
 		return rest
 	}
 	f := find(p.flags, name)
-	if f == nil && p.call.Verb == nil && (name == "v" || name == "version") {
+	if f == nil && p.call.Verb == nil && (name == "v" || name == "V" || name == "version") {
 		p.version = true
 		return rest
 	}

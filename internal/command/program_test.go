@@ -189,7 +189,7 @@ commands:
   list    list all
 
 global flags:
-      --log FILE           append errors and warnings to this file
+      --log FILE           append errors and warnings to FILE, journald:NAME or syslog:NAME
       --log-format FORMAT  of the log: text or json (default text)
       --log-level LEVEL    of the log: error, warning or debug (default warning)
       --debug              the same as --log-level debug

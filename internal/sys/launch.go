@@ -86,6 +86,9 @@ func StreamConnect(path string) (int, error) {
 	return connectUnix(unix.SOCK_STREAM, FDPath(dir))
 }
 
+// DatagramConnect connects to a daemon's datagram socket.
+func DatagramConnect(path string) (int, error) { return connectUnix(unix.SOCK_DGRAM, path) }
+
 func connectUnix(kind int, path string) (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

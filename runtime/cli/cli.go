@@ -9,6 +9,8 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -46,7 +48,7 @@ exit status:
 		Verbs: []command.Verb{
 			createVerb(), startVerb(), runVerb(), stateVerb(), killVerb(), deleteVerb(), listVerb(),
 			pauseVerb(), resumeVerb(), psVerb(), waitVerb(), gcVerb(),
-			specVerb(), planVerb(), featuresVerb(),
+			specVerb(), checkVerb(), planVerb(), featuresVerb(),
 		},
 	}
 }
@@ -67,6 +69,8 @@ func store(c *command.Call) (container.Store, error) {
 		return container.Store{}, &fail.Error{Where: "--root", Doing: "find the directory", Err: err}
 	case c.String("root") == "" || root == "/":
 		return container.Store{}, &fail.Error{Where: "--root", Doing: "is " + root, Hint: "give a directory of its own"}
+	case !slices.Contains([]string{"true", "false", "auto"}, c.String("rootless")):
+		return container.Store{}, fail.At("--rootless", strconv.Quote(c.String("rootless"))+" is none of true, false and auto")
 	case c.Bool("systemd-cgroup"):
 		return container.Store{}, &fail.Error{Where: "--systemd-cgroup", Doing: "the systemd cgroup driver is not supported yet", Hint: "use the fs driver: leave the flag out"}
 	}

@@ -11,6 +11,7 @@ import (
 func createFlags() []command.Flag {
 	return []command.Flag{
 		{Names: []string{"bundle", "b"}, Value: "DIR", Default: ".", Help: "directory of the bundle"},
+		{Names: []string{"config", "f"}, Value: "FILE", Help: "take this config, not the bundle's config.json"},
 		{Names: []string{"console-socket"}, Value: "SOCKET", Help: "unix socket that gets the terminal's master"},
 		{Names: []string{"pid-file"}, Value: "FILE", Help: "file to write the pid of the container's init to"},
 		{Names: []string{"no-pivot"}, Help: "change the root with chroot(2), for roots on a ramdisk"},
@@ -21,7 +22,7 @@ func createFlags() []command.Flag {
 
 func options(c *command.Call) container.Options {
 	return container.Options{
-		ID: c.Args[0], Bundle: c.String("bundle"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
+		ID: c.Args[0], Bundle: c.String("bundle"), Config: c.String("config"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
 		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Warn: c.Warn,
 	}
 }

@@ -41,7 +41,7 @@ exit status:
 // the program, and this verb is called once per engine.
 func featuresJSON() string {
 	return fmt.Sprintf(featuresText,
-		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()),
+		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()), list(config.MemoryModes()), list(config.MemoryFlags()),
 		strconv.Quote(command.Version), strconv.Quote(commit()))
 }
 
@@ -61,7 +61,7 @@ const featuresText = `{
     "apparmor": {"enabled": false},
     "selinux": {"enabled": false},
     "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
-    "memoryPolicy": {"modes": [], "flags": []},
+    "memoryPolicy": {"modes": %s, "flags": %s},
     "mountExtensions": {"idmap": {"enabled": false}},
     "netDevices": {"enabled": false}
   },

@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -20,6 +19,7 @@ func killVerb() command.Verb {
 		Flags: []command.Flag{
 			{Names: []string{"all", "a"}, Help: "signal all processes of the container; none is no error"},
 			{Names: []string{"cgroup"}, Value: "PATH", Help: "instead of ID: signal all processes of this cgroup, of a container whose state is gone"},
+			regexFlag(),
 		},
 		Summary: "send a signal to the container's init",
 		Long: `
@@ -30,6 +30,7 @@ namespace of its own ends all its processes, as nothing else would.
 examples:
   coracle kill web
   coracle kill web KILL
+  coracle kill --regex '^web-' HUP
 
 exit status:
   0  the signal was sent
@@ -50,10 +51,14 @@ exit status:
 			if err != nil {
 				return err
 			}
-			if ids == nil {
+			if c.Given("cgroup") {
 				return container.KillCgroup(c.String("cgroup"), signal, false)
 			}
-			return s.Kill(ids[0], signal, c.Bool("all"))
+			ids, err = chosen(c, s, ids)
+			if err != nil {
+				return err
+			}
+			return each(ids, func(id string) error { return s.Kill(id, signal, c.Bool("all")) })
 		}),
 	}
 }
@@ -85,7 +90,10 @@ func parseSignal(name string) (int, error) {
 func deleteVerb() command.Verb {
 	return command.Verb{
 		Name: "delete", Args: "ID...", Min: 1, Max: -1,
-		Flags:   []command.Flag{{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"}},
+		Flags: []command.Flag{
+			{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"},
+			regexFlag(),
+		},
 		Summary: "remove a container and all that create made for it",
 		Long: `
 The container must have stopped, or never been started.
@@ -93,6 +101,7 @@ The container must have stopped, or never been started.
 examples:
   coracle delete web
   coracle delete --force web
+  coracle delete --force --regex '^web-'
 
 exit status:
   0  it is gone
@@ -102,16 +111,11 @@ exit status:
 			if err != nil {
 				return err
 			}
-			var failed []error
-			for _, id := range c.Args {
-				if err := s.Delete(id, c.Bool("force"), c.Warn); err != nil {
-					failed = append(failed, err)
-				}
+			ids, err := chosen(c, s, c.Args)
+			if err != nil {
+				return err
 			}
-			if len(failed) == 1 {
-				return failed[0]
-			}
-			return errors.Join(failed...)
+			return each(ids, func(id string) error { return s.Delete(id, c.Bool("force"), c.Warn) })
 		},
 	}
 }

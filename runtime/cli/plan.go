@@ -21,7 +21,7 @@ func planVerb() command.Verb {
 	return command.Verb{
 		Name: "plan", Args: "[BUNDLE]", Max: 1,
 		Flags: []command.Flag{
-			{Names: []string{"facts"}, Value: "FILE", Help: "plan for another machine: the facts that --show-facts printed there"},
+			factsFlag(),
 			{Names: []string{"show-facts"}, Help: "print the facts of this machine that the plan would use"},
 			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Help: "table or json"},
 			{Names: []string{"id"}, Value: "ID", Default: "ID", Help: "id of the container to be"},
@@ -48,16 +48,8 @@ exit status:
 			}
 			var used facts.Facts
 			ask := func(files []string) (f facts.Facts, err error) {
-				if name := c.String("facts"); name != "" {
-					f, err = readFacts(name)
-				} else {
-					f, err = probe.Facts(files)
-				}
-				if f.UID != 0 { // the plan is that of create, which needs root
-					f.Capabilities = 1<<(f.LastCap+1) - 1
-				}
-				used = f
-				return f, err
+				used, err = askFacts(c, files)
+				return used, err
 			}
 			_, p, config, err := container.Load(o, ask)
 			if c.Bool("show-facts") && used.Kernel != "" {
@@ -93,6 +85,23 @@ func printJSON(v any) error {
 		_, err = fmt.Println(string(text))
 	}
 	return err
+}
+
+// factsFlag and askFacts are those of the verbs that look ahead.
+func factsFlag() command.Flag {
+	return command.Flag{Names: []string{"facts"}, Value: "FILE", Help: "judge for another machine: the facts that coracle plan --show-facts printed there"}
+}
+
+func askFacts(c *command.Call, files []string) (f facts.Facts, err error) {
+	if name := c.String("facts"); name != "" {
+		f, err = readFacts(name)
+	} else {
+		f, err = probe.Facts(files)
+	}
+	if f.UID != 0 { // the plan is that of create, which needs root
+		f.Capabilities = 1<<(f.LastCap+1) - 1
+	}
+	return f, err
 }
 
 func readFacts(name string) (f facts.Facts, err error) {

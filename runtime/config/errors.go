@@ -42,9 +42,15 @@ func firstRune(b []byte) rune {
 
 // bad notes that the value read last is wrong.
 func (r *reader) bad(what string) {
-	if r.err == nil {
-		r.err = fail.At(strings.TrimRight(Name+" "+r.path(), " "), what)
+	if r.err != nil {
+		return
 	}
+	e := fail.At(strings.TrimRight(Name+" "+r.path(), " "), what)
+	if r.collects {
+		r.found = append(r.found, e)
+		return
+	}
+	r.err = e
 }
 
 // wrong notes that the value read last is of another type than the spec's.

@@ -39,8 +39,8 @@ func (v *validator) linux() {
 	v.unsupported(l.MountLabel != "", path("linux.mountLabel"), "remove it to run without SELinux labels on mounts")
 	v.unsupported(l.IntelRdt != nil, path("linux.intelRdt"), "remove it to share cache and memory bandwidth")
 	v.unsupported(len(l.NetDevices) > 0, path("linux.netDevices"), "move the device with a createRuntime hook")
-	v.unsupported(l.MemoryPolicy != nil, path("linux.memoryPolicy"), "remove it; linux.resources.cpu.mems is supported")
-	v.unsupported(l.Personality != nil, path("linux.personality"), "remove it to run with the personality of the caller")
+	v.memoryPolicy(l.MemoryPolicy)
+	v.personality(l.Personality)
 }
 
 // namespace returns the namespace of a type, nil if the config has none.

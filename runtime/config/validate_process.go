@@ -40,8 +40,8 @@ func (v *validator) process() {
 	v.unsupported(p.ApparmorProfile != "" && p.ApparmorProfile != "unconfined", path("process.apparmorProfile"),
 		"remove it to run without an AppArmor profile")
 	v.unsupported(p.SelinuxLabel != "", path("process.selinuxLabel"), "remove it to run without an SELinux label")
-	v.unsupported(p.Scheduler != nil, path("process.scheduler"), "remove it to run with the scheduler of the caller")
-	v.unsupported(p.IOPriority != nil, path("process.ioPriority"), "remove it to run with the priority of the caller")
+	v.scheduler(p.Scheduler)
+	v.ioPriority(p.IOPriority)
 	v.unsupported(p.ExecCPUAffinity != nil, path("process.execCPUAffinity"), "remove it; linux.resources.cpu.cpus is supported")
 }
 

@@ -244,15 +244,11 @@ func TestUnsupportedIsRefused(t *testing.T) {
 	}{
 		{"process.apparmorProfile", func(c *Config) { c.Process.ApparmorProfile = "docker-default" }},
 		{"process.selinuxLabel", func(c *Config) { c.Process.SelinuxLabel = "system_u:system_r:container_t:s0" }},
-		{"process.scheduler", func(c *Config) { c.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedIdle} }},
-		{"process.ioPriority", func(c *Config) { c.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE} }},
 		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
 		{"linux.seccomp", func(c *Config) { c.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow} }},
 		{"linux.mountLabel", func(c *Config) { c.Linux.MountLabel = "system_u:object_r:container_file_t:s0" }},
 		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
 		{"linux.netDevices", func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}} }},
-		{"linux.memoryPolicy", func(c *Config) { c.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind} }},
-		{"linux.personality", func(c *Config) { c.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32} }},
 		{"mounts[0].options[1]", func(c *Config) {
 			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/b", Options: []string{"bind", "ridmap"}}}
 		}},

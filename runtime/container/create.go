@@ -29,6 +29,7 @@ import (
 type Options struct {
 	ID            string
 	Bundle        string // a directory
+	Config        string // a file; "": config.json in the bundle
 	ConsoleSocket string // where the master of the terminal goes; "" keeps it
 	PIDFile       string
 	PreserveFDs   int
@@ -53,9 +54,14 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if err != nil {
 		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "find " + o.Bundle, Err: err}
 	}
-	path := filepath.Join(bundle, config.Name)
+	path := o.Config
+	if path == "" {
+		path = filepath.Join(bundle, config.Name)
+	}
 	raw, err = sys.ReadInto(make([]byte, 0, 16<<10), path)
-	if errors.Is(err, os.ErrNotExist) {
+	if o.Config != "" && err != nil {
+		return nil, nil, nil, &fail.Error{Where: "--config", Doing: "read " + o.Config, Err: err}
+	} else if errors.Is(err, os.ErrNotExist) {
 		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "JSON specification file config.json not found", Err: err,
 			Hint: "make one with: coracle spec --bundle " + o.Bundle}
 	} else if err != nil {

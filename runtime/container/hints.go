@@ -25,6 +25,13 @@ var hints = [...]struct {
 	{"follow no link to /", syscall.ELOOP, "the image has a symbolic link there, which could lead anywhere; make it a directory"},
 	{"raise the hard limit of RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},
 	{"set oom_score_adj", syscall.EACCES, "it cannot be lowered: coracle lacks CAP_SYS_RESOURCE"},
+	{"set the scheduler to SCHED_FIFO", syscall.EPERM, realtime},
+	{"set the scheduler to SCHED_RR", syscall.EPERM, realtime},
+	{"set the scheduler to SCHED_ISO", syscall.EINVAL, "the name is reserved, and Linux does not implement it"},
+	{"set the scheduler", syscall.EPERM, "the kernel wants CAP_SYS_NICE of the host, not of a user namespace; SCHED_DEADLINE also wants all CPUs of its cpuset"},
+	{"set the I/O priority", syscall.EPERM, "IOPRIO_CLASS_RT takes CAP_SYS_NICE of the host"},
+	{"set the memory policy", syscall.EINVAL, "none of the nodes is one that the machine and the container's cpuset have"},
+	{"set the personality", syscall.EINVAL, "this machine's CPU runs no 32-bit programs"},
 	{"create ", syscall.EINVAL, "the file system does not take one of the options, or its value"},
 	{"create ", syscall.ENODEV, "the kernel has no file system of that type"},
 	{"open ", syscall.ENODEV, "the kernel has no file system of that type"},
@@ -32,6 +39,8 @@ var hints = [...]struct {
 	{"start the launch program", syscall.EACCES, "sysctl vm.memfd_noexec forbids to execute memfds"},
 	{"start the launch program", syscall.ENOMEM, "the memory limit is too low to start any process"},
 }
+
+const realtime = "the kernel wants CAP_SYS_NICE of the host, and with cgroup v1 a share: set linux.resources.cpu.realtimeRuntime"
 
 func hintFor(doing string, err error) string {
 	for _, h := range hints {

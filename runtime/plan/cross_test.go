@@ -15,6 +15,7 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
 // TestCrossedConfigs compiles random crossings of the configs of engines: each
@@ -42,7 +43,13 @@ func TestCrossedConfigs(t *testing.T) {
 		if err != nil || config.Validate(c) != nil {
 			continue
 		}
-		p, err := compile(c, machine(t, []string{"hybrid", "v2"}[r.IntN(2)]))
+		m := machine(t, []string{"hybrid", "v2"}[r.IntN(2)])
+		p, err := compile(c, m)
+		m.Files = hostFiles(plan.HostPaths("/bundle", &c.Spec))
+		wrong, _ := plan.Findings(plan.Request{ID: "c1", Bundle: "/bundle", Config: c, Facts: m})
+		if (err == nil) != (len(wrong) == 0) || err != nil && err.Error() != wrong[0].Error() {
+			t.Errorf("config %d: create says %v, check %q", n, err, wrong)
+		}
 		if e, ok := errors.AsType[*fail.Error](err); err != nil && (!ok || e.Where == "") {
 			t.Errorf("config %d: %v does not name a field\n%s", n, err, data)
 		}

@@ -43,12 +43,12 @@ func (c *compiler) devices() {
 	for i, d := range c.spec.Linux.Devices {
 		name := inside(d.Path)
 		if made[name] {
-			c.refuse(index("linux.devices", i)+".path", d.Path+" is listed twice", 0, "")
-			return
+			c.refuse(index("linux.devices", i)+".path", d.Path+" is listed twice", 0, "remove one of the two")
+			continue
 		}
 		made[name] = true
 		c.b.From(index("linux.devices", i))
-		if c.device(index("linux.devices", i), name, d); c.err != nil {
+		if c.device(index("linux.devices", i), name, d); c.refused() {
 			return
 		}
 	}

@@ -11,7 +11,42 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/plan"
 )
+
+// FuzzFindings: what is wrong with one value does not keep the others from being
+// looked at, whatever they are.
+func FuzzFindings(f *testing.F) {
+	files, err := filepath.Glob("testdata/configs/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal(len(files), err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	for _, text := range []string{`{}`, `{"process":{},"linux":{"namespaces":[{"type":"user"},{"type":"mount"}]}}`,
+		`{"mounts":[{},{"destination":"/x","options":["bind"]}],"linux":{"resources":{"rdma":{"":{}},"unified":{"x":"y"}}}}`} {
+		f.Add([]byte(text))
+	}
+	m := machine(f, "hybrid")
+	m.Files = nil
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, _ := config.Check(data)
+		if c == nil {
+			return
+		}
+		wrong, _ := plan.Findings(plan.Request{ID: "c1", Bundle: "/bundle", Config: c, Facts: m})
+		for _, err := range wrong {
+			if e, ok := errors.AsType[*fail.Error](err); !ok || e.Where == "" {
+				t.Errorf("%v does not name a field", err)
+			}
+		}
+	})
+}
 
 // FuzzCompile: any config that is valid compiles to a sound plan, or is refused
 // with an error that names the field.

@@ -18,7 +18,7 @@ import (
 // nothing is ever remounted by path.
 func (c *compiler) mounts() {
 	for i := range c.spec.Mounts {
-		if c.mount(i, &c.spec.Mounts[i]); c.err != nil {
+		if c.mount(i, &c.spec.Mounts[i]); c.refused() {
 			return
 		}
 	}

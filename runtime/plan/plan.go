@@ -130,28 +130,9 @@ const (
 // Compile returns the plan, or a [fail.Error] that names the field that cannot
 // be honoured.
 func Compile(r Request) (*Plan, error) {
-	c := &compiler{Request: r, spec: &r.Config.Spec, dirs: map[string]prog.Reg{}}
-	for i := range c.spec.Mounts {
-		c.targets = append(c.targets, inside(c.spec.Mounts[i].Destination))
-	}
-	if c.spec.Linux == nil {
-		c.spec.Linux = &specs.Linux{}
-	}
-	var err error
-	c.plan.Cgroup, err = resources.Compile(r.ID, c.spec.Linux.CgroupsPath, c.spec.Linux.Resources, r.Facts.Cgroup)
-	if err != nil {
-		return nil, err
-	}
-	c.plan.Warnings = append(c.plan.Warnings, c.plan.Cgroup.Warnings...)
-	for _, phase := range []func(){
-		c.begin, c.oomScore, c.namespaces,
-		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
-		c.createHooks, c.paths, c.pivot,
-		c.cwd, c.identity, c.created, c.start,
-	} {
-		if phase(); c.err != nil {
-			return nil, c.err
-		}
+	c := &compiler{Request: r}
+	if c.phases(); len(c.wrong) > 0 {
+		return nil, c.wrong[0]
 	}
 	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
 	// What opens descriptors is done before Spawn, whichever phase wants it.
@@ -160,14 +141,61 @@ func Compile(r Request) (*Plan, error) {
 	return &c.plan, nil
 }
 
+// Findings returns everything that Compile would refuse, not only the first, and
+// what it would warn of. The config may be one that [config.Validate] refuses.
+func Findings(r Request) (wrong []error, warnings []string) {
+	// A copy, with something in the place of what must not be missing.
+	whole := config.Config{Spec: r.Config.Spec}
+	whole.Root, whole.Process = &specs.Root{}, &specs.Process{}
+	if r.Config.Root != nil {
+		whole.Root = r.Config.Root
+	}
+	if r.Config.Process != nil {
+		*whole.Process = *r.Config.Process
+	}
+	if len(whole.Process.Args) == 0 {
+		whole.Process.Args = []string{"?"}
+	}
+	r.Config = &whole
+	c := &compiler{Request: r, all: true}
+	c.phases()
+	return c.wrong, c.plan.Warnings
+}
+
+// phases compiles in the order of the steps, up to the first refusal or, for
+// Findings, in spite of them.
+func (c *compiler) phases() {
+	c.spec, c.dirs = &c.Config.Spec, map[string]prog.Reg{}
+	for i := range c.spec.Mounts {
+		c.targets = append(c.targets, inside(c.spec.Mounts[i].Destination))
+	}
+	if c.spec.Linux == nil {
+		c.spec.Linux = &specs.Linux{}
+	}
+	c.plan.Cgroup, c.wrong = resources.All(c.ID, c.spec.Linux.CgroupsPath, c.spec.Linux.Resources, c.Facts.Cgroup)
+	c.plan.Warnings = append(c.plan.Warnings, c.plan.Cgroup.Warnings...)
+	for _, phase := range []func(){
+		c.begin, c.oomScore, c.namespaces,
+		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
+		c.createHooks, c.paths, c.pivot,
+		c.cwd, c.scheduling, c.identity, c.created, c.start,
+	} {
+		if c.refused() {
+			return
+		}
+		phase()
+	}
+}
+
 // A compiler is one run of Compile. The first error ends it: phases record it
 // with refuse and return.
 type compiler struct {
 	Request
-	spec *specs.Spec
-	plan Plan
-	err  error
-	b    prog.Builder
+	spec  *specs.Spec
+	plan  Plan
+	wrong []error
+	all   bool // no error ends it: all are wanted, and no plan
+	b     prog.Builder
 
 	targets        []string   // where the config mounts something, as inside has it
 	opens          []HostStep // those that open inputs
@@ -188,15 +216,18 @@ type compiler struct {
 }
 
 func (c *compiler) refuse(where, doing string, errno int, hint string) {
-	if c.err != nil {
+	if c.refused() {
 		return
 	}
 	e := &fail.Error{Where: config.Name + " " + where, Doing: doing, Hint: hint}
 	if errno != 0 {
 		e.Err = fail.Errno(errno)
 	}
-	c.err = e
+	c.wrong = append(c.wrong, e)
 }
+
+// refused tells whether there is nothing more to be compiled.
+func (c *compiler) refused() bool { return len(c.wrong) > 0 && !c.all }
 
 func (c *compiler) warn(where, what string) {
 	c.plan.Warnings = append(c.plan.Warnings, config.Name+" "+where+": "+what)

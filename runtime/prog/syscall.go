@@ -21,10 +21,12 @@ const (
 	Fchown
 	Fchownat
 	Fsconfig
+	Fsetxattr
 	Fsmount
 	Fsopen
 	Futex
 	Ioctl
+	IoprioSet
 	Keyctl
 	Lseek
 	Mkdirat
@@ -34,12 +36,18 @@ const (
 	OpenTree
 	Openat
 	Openat2
+	Personality
 	PivotRoot
 	Prctl
 	Prlimit64
 	Read
+	RtSigaction
+	RtSigprocmask
+	SchedSetaffinity
+	SchedSetattr
 	Sendmsg
 	Sendto
+	SetMempolicy
 	Setdomainname
 	Setgroups
 	Sethostname
@@ -60,10 +68,11 @@ const (
 
 var syscallNames = [Syscalls]string{
 	"accept4", "capset", "chroot", "clone", "close_range", "dup3", "execve", "exit_group", "fchdir", "fchown",
-	"fchownat", "fsconfig", "fsmount", "fsopen", "futex", "ioctl", "keyctl", "lseek", "mkdirat", "mknodat",
-	"mount_setattr", "move_mount", "open_tree", "openat", "openat2", "pivot_root", "prctl", "prlimit64", "read", "sendmsg",
-	"sendto", "setdomainname", "setgroups", "sethostname", "setns", "setresgid", "setresuid", "setsid", "socket",
-	"symlinkat", "umask", "umount2", "unshare", "wait4", "write",
+	"fchownat", "fsconfig", "fsetxattr", "fsmount", "fsopen", "futex", "ioctl", "ioprio_set", "keyctl", "lseek",
+	"mkdirat", "mknodat", "mount_setattr", "move_mount", "open_tree", "openat", "openat2", "personality", "pivot_root", "prctl",
+	"prlimit64", "read", "rt_sigaction", "rt_sigprocmask", "sched_setaffinity", "sched_setattr", "sendmsg", "sendto", "set_mempolicy", "setdomainname",
+	"setgroups", "sethostname", "setns", "setresgid", "setresuid", "setsid", "socket", "symlinkat", "umask", "umount2",
+	"unshare", "wait4", "write",
 }
 
 // String returns the kernel's name of the call.

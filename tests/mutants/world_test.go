@@ -288,8 +288,9 @@ func (w *world) end(drop string, s sight) error {
 func (w *world) run(drop string, shared bool, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	// Limits that differ show whether the container has those of its caller.
-	list := append([]string{"sh", "-c", `umask 027; exec "$@"`, "sh", "prlimit", "--nofile=500:1000", w.binary, "--root", w.path("state")}, args...)
+	// Limits that differ show whether the container has those of its caller; its
+	// affinity it must not have.
+	list := append([]string{"sh", "-c", `umask 027; exec "$@"`, "sh", "taskset", "--cpu-list", "0", "prlimit", "--nofile=500:1000", w.binary, "--root", w.path("state")}, args...)
 	if shared {
 		list = append([]string{"unshare", "--mount", "--propagation", "shared", "--uts", "--ipc", "--net"}, list...)
 	}

@@ -26,59 +26,83 @@ const (
 )
 
 // cpu compiles linux.resources.cpu but for cpus and mems: config-linux.md, CPU.
-func (c *compiler) cpu() error {
+func (c *compiler) cpu() {
 	p := c.r.CPU
 	if p == nil {
-		return nil
+		return
 	}
-	if err := checkCPU(p); err != nil {
-		return err
+	for _, check := range []func(*specs.LinuxCPU) error{checkShares, checkQuota, checkPeriod, checkBurst, checkRealtime} {
+		c.note(check(p))
 	}
-	for _, phase := range []func(*specs.LinuxCPU) error{c.idleAndShares, c.bandwidth, c.burst, c.realtime} {
-		if err := phase(p); err != nil {
-			return err
-		}
+	for _, phase := range []func(*specs.LinuxCPU) error{c.idle, c.shares, c.bandwidth, c.burst, c.realtime} {
+		c.note(phase(p))
 	}
-	return nil
 }
 
-func checkCPU(p *specs.LinuxCPU) error {
-	shares, quota, period, burst := value(p.Shares), value(p.Quota), value(p.Period), value(p.Burst)
-	switch {
+func checkShares(p *specs.LinuxCPU) error {
+	switch shares := value(p.Shares); {
 	case shares > maxShares:
 		return invalid(fromCPU+"shares", "is "+strconv.FormatUint(shares, 10)+"; the kernel's greatest is 262144")
-	case quota < -1:
-		return invalid(fromCPU+"quota", "is "+strconv.FormatInt(quota, 10)+"; the least value is -1, for unlimited")
-	case quota > 0 && quota < leastSlice:
-		return invalid(fromCPU+"quota", "is "+strconv.FormatInt(quota, 10)+" µs; the kernel's least is 1000")
-	case quota > greatestQuota:
-		return invalid(fromCPU+"quota", "is "+strconv.FormatInt(quota, 10)+" µs, more than the kernel can count; -1 is unlimited")
-	case period != 0 && (period < leastSlice || period > greatestSlice):
-		return invalid(fromCPU+"period", "is "+strconv.FormatUint(period, 10)+" µs; it goes from 1000 to 1000000")
-	case burst != 0 && quota > 0 && burst > uint64(quota):
-		return invalid(fromCPU+"burst", "is "+strconv.FormatUint(burst, 10)+" µs, more than cpu.quota")
-	case burst > greatestQuota:
-		return invalid(fromCPU+"burst", "is "+strconv.FormatUint(burst, 10)+" µs, more than the kernel can count")
-	case value(p.RealtimeRuntime) < -1:
-		return invalid(fromCPU+"realtimeRuntime", "is "+strconv.FormatInt(*p.RealtimeRuntime, 10)+"; the least value is -1, for unlimited")
-	case value(p.RealtimePeriod) > math.MaxInt32:
-		return invalid(fromCPU+"realtimePeriod", "is "+strconv.FormatUint(*p.RealtimePeriod, 10)+" µs, more than the kernel can count")
 	case p.Idle != nil && *p.Idle != 0 && *p.Idle != 1:
 		return invalid(fromCPU+"idle", "is "+strconv.FormatInt(*p.Idle, 10)+"; it is 0 or 1")
 	}
 	return nil
 }
 
-// idleAndShares sets idle first: the kernel refuses shares for an idle cgroup,
-// whose weight is the least there is.
-func (c *compiler) idleAndShares(p *specs.LinuxCPU) error {
-	if p.Idle != nil {
-		h, err := c.on("cpu", fromCPU+"idle")
-		if err != nil {
-			return err
-		}
-		c.write(fromCPU+"idle", h.dir+"/cpu.idle", strconv.FormatInt(*p.Idle, 10))
+func checkQuota(p *specs.LinuxCPU) error {
+	switch quota := value(p.Quota); {
+	case quota < -1:
+		return invalid(fromCPU+"quota", "is "+strconv.FormatInt(quota, 10)+"; the least value is -1, for unlimited")
+	case quota > 0 && quota < leastSlice:
+		return invalid(fromCPU+"quota", "is "+strconv.FormatInt(quota, 10)+" µs; the kernel's least is 1000")
+	case quota > greatestQuota:
+		return invalid(fromCPU+"quota", "is "+strconv.FormatInt(quota, 10)+" µs, more than the kernel can count; -1 is unlimited")
 	}
+	return nil
+}
+
+func checkPeriod(p *specs.LinuxCPU) error {
+	if period := value(p.Period); period != 0 && (period < leastSlice || period > greatestSlice) {
+		return invalid(fromCPU+"period", "is "+strconv.FormatUint(period, 10)+" µs; it goes from 1000 to 1000000")
+	}
+	return nil
+}
+
+func checkBurst(p *specs.LinuxCPU) error {
+	switch quota, burst := value(p.Quota), value(p.Burst); {
+	case burst != 0 && quota > 0 && burst > uint64(quota):
+		return invalid(fromCPU+"burst", "is "+strconv.FormatUint(burst, 10)+" µs, more than cpu.quota")
+	case burst > greatestQuota:
+		return invalid(fromCPU+"burst", "is "+strconv.FormatUint(burst, 10)+" µs, more than the kernel can count")
+	}
+	return nil
+}
+
+func checkRealtime(p *specs.LinuxCPU) error {
+	switch {
+	case value(p.RealtimeRuntime) < -1:
+		return invalid(fromCPU+"realtimeRuntime", "is "+strconv.FormatInt(*p.RealtimeRuntime, 10)+"; the least value is -1, for unlimited")
+	case value(p.RealtimePeriod) > math.MaxInt32:
+		return invalid(fromCPU+"realtimePeriod", "is "+strconv.FormatUint(*p.RealtimePeriod, 10)+" µs, more than the kernel can count")
+	}
+	return nil
+}
+
+func (c *compiler) idle(p *specs.LinuxCPU) error {
+	if p.Idle == nil {
+		return nil
+	}
+	h, err := c.on("cpu", fromCPU+"idle")
+	if err != nil {
+		return err
+	}
+	c.write(fromCPU+"idle", h.dir+"/cpu.idle", strconv.FormatInt(*p.Idle, 10))
+	return nil
+}
+
+// shares come after idle: the kernel refuses them for an idle cgroup, whose
+// weight is the least there is.
+func (c *compiler) shares(p *specs.LinuxCPU) error {
 	shares := value(p.Shares)
 	if shares == 0 || value(p.Idle) == 1 {
 		return nil
@@ -195,10 +219,10 @@ func unlessZero(text string) string {
 }
 
 // cpuset compiles cpus and mems.
-func (c *compiler) cpuset() error {
+func (c *compiler) cpuset() {
 	p := c.r.CPU
 	if p == nil {
-		return nil
+		return
 	}
 	for _, f := range []struct{ name, value string }{{"cpus", p.Cpus}, {"mems", p.Mems}} {
 		if f.value == "" {
@@ -206,16 +230,15 @@ func (c *compiler) cpuset() error {
 		}
 		from := fromCPU + f.name
 		if !isList(f.value) {
-			return &fail.Error{Where: configFile + from, Doing: "is " + strconv.Quote(f.value) + ", which is not a list of numbers and ranges",
-				Hint: `write it as in "0-3,7"`}
+			c.note(&fail.Error{Where: configFile + from, Doing: "is " + strconv.Quote(f.value) + ", which is not a list of numbers and ranges",
+				Hint: `write it as in "0-3,7"`})
+			continue
 		}
 		h, err := c.on("cpuset", from)
-		if err != nil {
-			return err
+		if c.note(err); err == nil {
+			c.write(from, h.dir+"/cpuset."+f.name, f.value)
 		}
-		c.write(from, h.dir+"/cpuset."+f.name, f.value)
 	}
-	return nil
 }
 
 // isList reports whether s can be a List Format of cpuset(7). Besides numbers

@@ -46,26 +46,26 @@ const every = -1
 // As in other runtimes everything is denied before the first rule, and after
 // the last one the devices that each container has are allowed (defaultDevices):
 // no configuration takes /dev/null away.
-func (c *compiler) devices() error {
-	rules, err := c.parseRules()
-	if err != nil {
-		return err
+func (c *compiler) devices() {
+	rules, ok := c.parseRules()
+	if !ok {
+		return
 	}
 	h, ok := c.find("devices")
 	if ok && !h.v2 {
-		return c.devicesV1(h.dir, rules)
+		c.note(c.devicesV1(h.dir, rules))
+		return
 	}
 	for _, p := range c.places {
 		if p.v2 { // a program can be attached wherever v2 is mounted, also beside v1
 			c.out.Limit = append(c.out.Limit, Op{Kind: Devices, Path: p.leaf, Program: deviceProgram(rules), From: fromDevices})
-			return nil
+			return
 		}
 	}
-	if len(c.r.Devices) > 0 {
+	if len(c.r.Devices) > 0 { // else nobody asked
 		_, err := c.on("devices", fromDevices)
-		return err
+		c.note(err)
 	}
-	return nil // nobody asked
 }
 
 // defaultDevices are the devices of config-linux.md, Default Devices, and of the
@@ -82,31 +82,25 @@ func defaultDevices() []rule {
 	return rules
 }
 
-// parseRules returns the rules of the config and the default ones after them.
-func (c *compiler) parseRules() ([]rule, error) {
+// parseRules returns the rules of the config and the default ones after them, and
+// whether all of them can be meant.
+func (c *compiler) parseRules() ([]rule, bool) {
+	before := len(c.wrong)
 	rules := make([]rule, 0, len(c.r.Devices)+16)
 	for i, d := range c.r.Devices {
-		r := rule{allow: d.Allow, major: every, minor: every, from: fromDevices + "[" + strconv.Itoa(i) + "]"}
+		r := rule{allow: d.Allow, from: fromDevices + "[" + strconv.Itoa(i) + "]"}
 		var err error
-		if r.kind, err = deviceKind(r.from, d.Type); err != nil {
-			return nil, err
-		}
-		if r.access, err = deviceAccess(r.from, d.Access, d.Allow); err != nil {
-			return nil, err
-		}
-		if d.Major != nil {
-			if r.major, err = numberOrAny(r.from+".major", *d.Major); err != nil {
-				return nil, err
-			}
-		}
-		if d.Minor != nil {
-			if r.minor, err = numberOrAny(r.from+".minor", *d.Minor); err != nil {
-				return nil, err
-			}
-		}
+		r.kind, err = deviceKind(r.from, d.Type)
+		c.note(err)
+		r.access, err = deviceAccess(r.from, d.Access, d.Allow)
+		c.note(err)
+		r.major, err = numberOrAny(r.from+".major", d.Major)
+		c.note(err)
+		r.minor, err = numberOrAny(r.from+".minor", d.Minor)
+		c.note(err)
 		rules = append(rules, r)
 	}
-	return append(rules, defaultDevices()...), nil
+	return append(rules, defaultDevices()...), len(c.wrong) == before
 }
 
 // deviceKind parses a type; "u" is another name of "c" in mknod(1).
@@ -142,12 +136,16 @@ func deviceAccess(from, text string, allow bool) (access, error) {
 	return a, nil
 }
 
-// numberOrAny checks a major or minor number; -1 is how some engines say "all".
-func numberOrAny(from string, n int64) (int64, error) {
-	if n < every || n > 1<<32-1 {
-		return 0, invalid(from, "is "+strconv.FormatInt(n, 10)+", which is no device's number; -1 is all of them")
+// numberOrAny checks a major or minor number; -1 is how some engines say "all",
+// as others do by leaving it out.
+func numberOrAny(from string, n *int64) (int64, error) {
+	switch {
+	case n == nil:
+		return every, nil
+	case *n < every || *n > 1<<32-1:
+		return 0, invalid(from, "is "+strconv.FormatInt(*n, 10)+", which is no device's number; -1 is all of them")
 	}
-	return n, nil
+	return *n, nil
 }
 
 // total reports whether the rule decides everything.

@@ -14,21 +14,15 @@ import (
 const fromIO = "linux.resources.blockIO."
 
 // blockIO compiles linux.resources.blockIO: config-linux.md, Block IO.
-func (c *compiler) blockIO() error {
+func (c *compiler) blockIO() {
 	b := c.r.BlockIO
 	if b == nil {
-		return nil
+		return
 	}
-	if err := c.ioWeight(fromIO+"weight", "", value(b.Weight)); err != nil {
-		return err
-	}
-	if err := c.leafWeight(fromIO+"leafWeight", "", value(b.LeafWeight)); err != nil {
-		return err
-	}
+	c.note(c.ioWeight(fromIO+"weight", "", value(b.Weight)))
+	c.note(c.leafWeight(fromIO+"leafWeight", "", value(b.LeafWeight)))
 	for i, d := range b.WeightDevice {
-		if err := c.weightDevice(fromIO+"weightDevice["+strconv.Itoa(i)+"]", d); err != nil {
-			return err
-		}
+		c.note(c.weightDevice(fromIO+"weightDevice["+strconv.Itoa(i)+"]", d))
 	}
 	for _, t := range []struct {
 		name, v1, v2 string
@@ -40,12 +34,9 @@ func (c *compiler) blockIO() error {
 		{"throttleWriteIOPSDevice", "write_iops", "wiops", b.ThrottleWriteIOPSDevice},
 	} {
 		for i, d := range t.devices {
-			if err := c.throttle(fromIO+t.name+"["+strconv.Itoa(i)+"]", t.v1, t.v2, d); err != nil {
-				return err
-			}
+			c.note(c.throttle(fromIO+t.name+"["+strconv.Itoa(i)+"]", t.v1, t.v2, d))
 		}
 	}
-	return nil
 }
 
 func (c *compiler) weightDevice(from string, d specs.LinuxWeightDevice) error {

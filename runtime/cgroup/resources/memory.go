@@ -18,35 +18,28 @@ const fromMemory = "linux.resources.memory."
 const maxBytes = 1<<63 - 4096
 
 // memory compiles linux.resources.memory: config-linux.md, Memory.
-func (c *compiler) memory() error {
+func (c *compiler) memory() {
 	m := c.r.Memory
 	if m == nil {
-		return nil
+		return
 	}
-	if err := c.checkMemory(m); err != nil {
-		return err
-	}
+	c.checkMemory(m)
 	for _, phase := range []func(*specs.LinuxMemory) error{
 		c.checkUsage, c.memoryLimits, c.memoryReservation, c.swappiness, c.oomKiller,
 	} {
-		if err := phase(m); err != nil {
-			return err
-		}
+		c.note(phase(m))
 	}
-	return nil
 }
 
 // checkMemory refuses what is wrong in itself and warns of what has gone.
-func (c *compiler) checkMemory(m *specs.LinuxMemory) error {
+func (c *compiler) checkMemory(m *specs.LinuxMemory) {
 	for _, f := range []struct {
 		name  string
 		value *int64
 	}{
 		{"limit", m.Limit}, {"reservation", m.Reservation}, {"swap", m.Swap}, {"kernel", m.Kernel}, {"kernelTCP", m.KernelTCP},
 	} {
-		if err := checkBytes(fromMemory+f.name, value(f.value)); err != nil {
-			return err
-		}
+		c.note(checkBytes(fromMemory+f.name, value(f.value)))
 	}
 	if value(m.Kernel) > 0 {
 		c.warn(fromMemory+"kernel", "is ignored: the kernel dropped the separate limit for its own memory")
@@ -58,14 +51,13 @@ func (c *compiler) checkMemory(m *specs.LinuxMemory) error {
 		c.warn(fromMemory+"useHierarchy", "cannot be false: since Linux 5.11 memory is always accounted hierarchically")
 	}
 	limit, swap := value(m.Limit), value(m.Swap)
-	if swap > 0 && limit <= 0 {
-		return &fail.Error{Where: configFile + fromMemory + "swap", Doing: "needs a memory.limit: it is the limit of memory and swap together",
-			Hint: "set memory.limit to at most memory.swap"}
+	switch {
+	case swap > 0 && limit <= 0:
+		c.note(&fail.Error{Where: configFile + fromMemory + "swap", Doing: "needs a memory.limit: it is the limit of memory and swap together",
+			Hint: "set memory.limit to at most memory.swap"})
+	case swap > 0 && swap < limit:
+		c.note(invalid(fromMemory+"swap", "is "+strconv.FormatInt(swap, 10)+", less than memory.limit: it is the limit of memory and swap together"))
 	}
-	if swap > 0 && swap < limit {
-		return invalid(fromMemory+"swap", "is "+strconv.FormatInt(swap, 10)+", less than memory.limit: it is the limit of memory and swap together")
-	}
-	return nil
 }
 
 // checkBytes refuses a number of bytes that the kernel cannot count; -1 is

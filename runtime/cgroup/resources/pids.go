@@ -11,7 +11,9 @@ const maxPids = 4 << 20
 
 // pids compiles linux.resources.pids. A limit of 0 is a limit: the process that
 // is there may not fork.
-func (c *compiler) pids() error {
+func (c *compiler) pids() { c.note(c.pidsLimit()) }
+
+func (c *compiler) pidsLimit() error {
 	const from = "linux.resources.pids.limit"
 	if c.r.Pids == nil || c.r.Pids.Limit == nil {
 		return nil

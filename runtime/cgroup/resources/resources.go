@@ -75,26 +75,29 @@ type Cgroup struct {
 // leave the kernel's default, as engines expect, but for pids.limit, where 0 is
 // a limit (runtime-spec 1.3).
 func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgroup, error) {
+	c, wrong := All(id, cgroupsPath, r, f)
+	if len(wrong) > 0 {
+		return Cgroup{}, wrong[0]
+	}
+	return c, nil
+}
+
+// All is Compile for those who want to know everything that is wrong.
+func All(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgroup, []error) {
 	c := compiler{r: r}
 	if r == nil {
 		c.r = &specs.LinuxResources{}
 	}
-	if err := c.locate(id, cgroupsPath, f); err != nil {
-		return Cgroup{}, err
-	}
-	for _, phase := range []func() error{
+	c.note(c.locate(id, cgroupsPath, f))
+	for _, phase := range []func(){
 		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified,
 	} {
-		if err := phase(); err != nil {
-			return Cgroup{}, err
-		}
+		phase()
 	}
 	c.out.Limits = len(c.out.Limit) > 0
-	if err := c.devices(); err != nil {
-		return Cgroup{}, err
-	}
+	c.devices()
 	c.directories()
-	return c.out, nil
+	return c.out, c.wrong
 }
 
 // A compiler is one run of Compile.
@@ -103,6 +106,15 @@ type compiler struct {
 	places []place
 	used   []string // controllers of v2 that a value needs
 	out    Cgroup
+	wrong  []error
+}
+
+// note keeps what is wrong with one value, if something is: the next one is
+// looked at all the same.
+func (c *compiler) note(err error) {
+	if err != nil {
+		c.wrong = append(c.wrong, err)
+	}
 }
 
 // write adds a value of the field from.

@@ -47,6 +47,7 @@ func main() {
 	r.terminal()
 	r.keyring()
 	r.network()
+	r.scheduling()
 	if err := os.WriteFile("/out/seen", []byte(r.String()), 0o666); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)

@@ -67,6 +67,10 @@ func full(t testing.TB, s *specs.Spec) {
 	s.Linux.RootfsPropagation = "private"
 	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
 	s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000}, "monotonic": {Secs: 500, Nanosecs: 7}}
+	s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 5}
+	s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
+	s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolPreferred, Nodes: "0"}
+	s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
 	s.Linux.Resources = &specs.LinuxResources{
 		Memory:  &specs.LinuxMemory{Limit: &limit},
 		Pids:    &specs.LinuxPids{Limit: ptr(int64(100))},
