@@ -21,11 +21,16 @@ build: ## bin/coracle, bin/imgmgr, bin/cninet and the plugins in bin/cni/
 	ln -f bin/cni/bridge bin/cni/host-local
 	ln -f bin/cni/bridge bin/cni/loopback
 
-install: build ## programs to PREFIX=/usr/local, plugins to PLUGINDIR=/opt/cni/bin; DESTDIR
+install: build man ## programs, manual pages and completions to PREFIX=/usr/local, plugins to PLUGINDIR=/opt/cni/bin; DESTDIR
 	install -D -t $(DESTDIR)$(PREFIX)/bin bin/coracle bin/imgmgr bin/cninet
+	cd out/share && find . -type f -exec install -D -m 644 '{}' '$(abspath $(DESTDIR)$(PREFIX))/share/{}' ';'
 	install -D -t $(DESTDIR)$(PLUGINDIR) bin/cni/bridge
 	ln -f $(DESTDIR)$(PLUGINDIR)/bridge $(DESTDIR)$(PLUGINDIR)/host-local
 	ln -f $(DESTDIR)$(PLUGINDIR)/bridge $(DESTDIR)$(PLUGINDIR)/loopback
+
+man: ## out/share/: manual pages for coracle and each of its verbs, and completions for shells
+	rm -rf out/share
+	GOARCH= go run ./tools/man out/share
 
 clean: ## remove bin/ and out/
 	rm -rf bin out
@@ -84,4 +89,4 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 release: ## out/release/: reproducible tarballs for amd64 and arm64, and their checksums
 	tools/release.sh
 
-.PHONY: help build install clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-all bench fuzz lint release
+.PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-all bench fuzz lint release

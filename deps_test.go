@@ -44,6 +44,7 @@ runtime/cli                      : …/runtime/stats …/runtime/cgroup/resource
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :
+tools/man                        : …/runtime/cli
 imgmgr/ref          pure         : …/internal/fail
 imgmgr/descriptor   pure         : …/internal/fail github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
 imgmgr/layout                    : …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json

@@ -19,8 +19,8 @@ import (
 func LogFlags() []Flag {
 	return []Flag{
 		{Names: []string{"log"}, Value: "FILE", Help: "append errors and warnings to FILE, journald:NAME or syslog:NAME"},
-		{Names: []string{"log-format"}, Value: "FORMAT", Default: "text", Help: "of the log: text or json"},
-		{Names: []string{"log-level"}, Value: "LEVEL", Default: "warning", Help: "of the log: error, warning or debug"},
+		{Names: []string{"log-format"}, Value: "FORMAT", Default: "text", Words: []string{"text", "json"}, Help: "of the log: text or json"},
+		{Names: []string{"log-level"}, Value: "LEVEL", Default: "warning", Words: []string{"error", "warning", "debug"}, Help: "of the log: error, warning or debug"},
 		{Names: []string{"debug"}, Help: "the same as --log-level debug"},
 	}
 }

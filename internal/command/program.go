@@ -41,6 +41,7 @@ type Verb struct {
 // with one dash and with two, and "--flag value" is "--flag=value".
 type Flag struct {
 	Names   []string // the first is the one that [Call] knows
+	Words   []string // the values, where there are no others
 	Value   string   // placeholder: "DIR". Empty: a switch. "[X]": "=X" may be missing and then is "true"
 	Kind    Kind
 	Help    string // one line

@@ -23,7 +23,7 @@ func checkVerb() command.Verb {
 		Flags: []command.Flag{
 			{Names: []string{"config", "f"}, Value: "FILE", Help: "check this file, not the bundle's config.json"},
 			factsFlag(),
-			{Names: []string{"format"}, Value: "FORMAT", Default: "text", Help: "text or json"},
+			{Names: []string{"format"}, Value: "FORMAT", Default: "text", Words: []string{"text", "json"}, Help: "text or json"},
 		},
 		Summary: "report everything that is wrong with a config.json, and do nothing",
 		Long: `

@@ -43,13 +43,13 @@ exit status:
 		Globals: append([]command.Flag{
 			{Names: []string{"root"}, Value: "DIR", Default: defaultRoot(), Help: "directory of the containers' states"},
 			{Names: []string{"systemd-cgroup"}, Help: "make cgroups through systemd (not supported yet)"},
-			{Names: []string{"rootless"}, Value: "[BOOL]", Default: "auto", Help: "accepted as in runc: true, false or auto", Hidden: true},
+			{Names: []string{"rootless"}, Value: "[BOOL]", Default: "auto", Words: []string{"true", "false", "auto"}, Help: "accepted as in runc: true, false or auto", Hidden: true},
 		}, command.LogFlags()...),
-		Verbs: []command.Verb{
+		Verbs: append([]command.Verb{
 			createVerb(), startVerb(), runVerb(), stateVerb(), killVerb(), deleteVerb(), listVerb(),
 			pauseVerb(), resumeVerb(), psVerb(), waitVerb(), gcVerb(),
 			specVerb(), checkVerb(), planVerb(), featuresVerb(),
-		},
+		}, command.CompletionVerbs(operands)...),
 	}
 }
 
@@ -60,6 +60,26 @@ func defaultRoot() string {
 		return filepath.Join(dir, "coracle")
 	}
 	return "/run/coracle"
+}
+
+// operands are what a shell offers for an operand.
+func operands(c *command.Call, kind string) []string {
+	switch kind {
+	case "ID":
+		s, err := store(c)
+		if err != nil {
+			return nil
+		}
+		var ids []string
+		states, _ := s.List()
+		for _, state := range states {
+			ids = append(ids, state.ID)
+		}
+		return ids
+	case "SIGNAL":
+		return []string{"HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP"}
+	}
+	return nil
 }
 
 func store(c *command.Call) (container.Store, error) {

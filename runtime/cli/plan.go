@@ -23,7 +23,7 @@ func planVerb() command.Verb {
 		Flags: []command.Flag{
 			factsFlag(),
 			{Names: []string{"show-facts"}, Help: "print the facts of this machine that the plan would use"},
-			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Help: "table or json"},
+			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Words: []string{"table", "json"}, Help: "table or json"},
 			{Names: []string{"id"}, Value: "ID", Default: "ID", Help: "id of the container to be"},
 		},
 		Summary: "print what create would do, step by step, and do nothing",

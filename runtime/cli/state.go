@@ -74,7 +74,7 @@ func listVerb() command.Verb {
 	return command.Verb{
 		Name: "list", Max: 0,
 		Flags: []command.Flag{
-			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Help: "table or json"},
+			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Words: []string{"table", "json"}, Help: "table or json"},
 			{Names: []string{"quiet", "q"}, Help: "print the ids alone"},
 		},
 		Summary: "list the containers below --root",
