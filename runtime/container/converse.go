@@ -47,6 +47,8 @@ func (m *maker) converse() error {
 			hooks.begin(fds[0], "createContainer")
 		case plan.HookEnded:
 			hooks.end(report.Value)
+		case plan.AtMaps:
+			err = m.atGate(report.Mark) // which ends with the answer
 		case plan.AtCreated:
 			return m.created()
 		default:
@@ -142,6 +144,9 @@ func (m *maker) atGate(mark prog.Mark) error {
 
 func (m *maker) act(h *plan.HostStep) error {
 	switch h.Do {
+	case plan.SendInputs:
+		m.sendInputs()
+		return nil
 	case plan.WriteFile:
 		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)
 	case plan.RunHook:
@@ -167,7 +172,7 @@ func (m *maker) record(h *plan.HostStep) error {
 // created is the last gate: the limits, the program, the state; and the answer
 // that lets the init go its own way.
 func (m *maker) created() error {
-	if err := cgroup.Apply(m.cgroupOps(plan.AtCreated)); err != nil {
+	if err := cgroup.Apply(m.cgroupOps(plan.AtCreated, false)); err != nil {
 		return err
 	}
 	var program string

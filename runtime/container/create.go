@@ -36,7 +36,6 @@ type Options struct {
 	NoPivot       bool
 	NoNewKeyring  bool
 	Detach        bool
-	Meanwhile     func() // is called when the process has been started and has work to do
 	Warn          func(format string, args ...any)
 }
 
@@ -173,7 +172,7 @@ type maker struct {
 	plan    *plan.Plan
 	options Options
 	spec    *specs.Spec
-	inputs  []int // descriptors that the process starts with
+	inputs  []int // descriptors of the program
 	states  map[int]string
 	output  int // index of the input that hooks in the container print to; 0: none
 	gate    int // our side
@@ -181,8 +180,8 @@ type maker struct {
 	pid     int // our child, which the init may be a child of
 	pidFD   int
 	master  int
-	hooked  bool // hooks of the runtime namespace have run
-	applied bool // cgroups have been made
+	hooked  bool     // hooks of the runtime namespace have run
+	cgroups []string // that have been made
 
 	wrotePID bool
 }
@@ -200,7 +199,7 @@ func (m *maker) make(raw []byte, image *launch.Image) error {
 			}
 		}
 	}
-	defer m.closeInputs()
+	defer m.hangUp()
 	if err := m.before(image); err != nil {
 		return err
 	}
@@ -227,37 +226,72 @@ func (m *maker) before(image *launch.Image) error {
 	for i := range m.inputs {
 		m.inputs[i] = -1
 	}
-	if err := cgroup.Apply(m.cgroupOps(plan.AtSpawn)); err != nil {
+	if err := m.makeCgroups(true); err != nil {
 		return err
 	}
-	m.applied = true
 	for i := range m.plan.Host {
 		h := &m.plan.Host[i]
 		if h.At != plan.AtSpawn || h.Do == plan.CgroupOp || h.Do.Journal() {
 			continue
 		}
-		if h.Do == plan.Spawn {
-			if err := m.spawn(h, image); err != nil {
-				return err
+		var err error
+		switch h.Do {
+		case plan.Spawn:
+			if err = m.spawn(h, image); err == nil {
+				err = m.makeCgroups(false)
 			}
-			continue
+		case plan.SendInputs:
+			m.sendInputs()
+		default:
+			err = m.open(h)
 		}
-		if err := m.open(h); err != nil {
+		if err != nil {
 			return hostError(h, err)
 		}
 	}
 	return nil
 }
 
-// cgroupOps is the operations on cgroups of one gate.
-func (m *maker) cgroupOps(at prog.Mark) []resources.Op {
+// makeCgroups makes the cgroup that the process is born in, or all others.
+func (m *maker) makeCgroups(born bool) error {
+	ops := m.cgroupOps(plan.AtSpawn, born)
+	if len(ops) == 0 {
+		return nil
+	}
+	if err := cgroup.Apply(ops); err != nil {
+		return err
+	}
+	m.cgroups = m.state.Cgroups
+	if born {
+		m.cgroups = []string{m.plan.Cgroup.Into}
+	}
+	return nil
+}
+
+// cgroupOps is the operations on cgroups of one gate: those that make what the
+// process is born in, or all others.
+func (m *maker) cgroupOps(at prog.Mark, born bool) []resources.Op {
 	ops := make([]resources.Op, 0, len(m.plan.Cgroup.Make)+len(m.plan.Cgroup.Limit))
 	for i := range m.plan.Host {
-		if h := &m.plan.Host[i]; h.Do == plan.CgroupOp && h.At == at {
+		if h := &m.plan.Host[i]; h.Do == plan.CgroupOp && h.At == at && h.Op.Born == born {
 			ops = append(ops, *h.Op)
 		}
 	}
 	return ops
+}
+
+// sendInputs hands over what has been opened since the process was started. One
+// that has ended meanwhile has said why, or is seen to be gone: see converse.
+func (m *maker) sendInputs() {
+	left := m.inputs[m.plan.Init.Early:]
+	for range m.plan.Messages {
+		n := min(len(left), plan.MaxSent)
+		if sys.Send(m.gate, []byte{1}, left[:n]...) != nil {
+			return
+		}
+		left = left[n:]
+	}
+	m.closeInputs(m.plan.Init.Early, len(m.inputs))
 }
 
 // hostError says which field a host step was for.
@@ -355,31 +389,33 @@ func (m *maker) spawn(h *plan.HostStep, image *launch.Image) error {
 	for i := range preserve {
 		preserve[i] = 3 + i
 	}
-	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: m.inputs, CgroupFD: cgroupFD}.Start()
+	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: m.inputs[:m.plan.Init.Early], CgroupFD: cgroupFD}.Start()
 	if err != nil {
 		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
 	}
 	m.pid = pid
-	if m.options.Meanwhile != nil {
-		m.options.Meanwhile()
-	}
-	// Only the process has its side of the gate now: when it ends, we see it.
-	for i, fd := range m.inputs {
-		if _, isState := m.states[i]; !isState && !(m.output != 0 && i == m.output) {
-			sys.Close(fd)
-			m.inputs[i] = -1
-		}
-	}
+	m.closeInputs(0, m.plan.Init.Early)
 	if !m.plan.Clones {
 		return m.born(pid)
 	}
 	return nil
 }
 
-func (m *maker) closeInputs() {
-	for i, fd := range m.inputs {
+// closeInputs closes what only the process is to have from now on: its side of
+// the gate before all, so that we see it when it ends.
+func (m *maker) closeInputs(from, to int) {
+	for i := from; i < to; i++ {
+		if _, isState := m.states[i]; !isState && !(m.output != 0 && i == m.output) {
+			sys.Close(m.inputs[i])
+			m.inputs[i] = -1
+		}
+	}
+}
+
+// hangUp closes all that the conversation took.
+func (m *maker) hangUp() {
+	for _, fd := range m.inputs {
 		sys.Close(fd)
-		m.inputs[i] = -1
 	}
 	sys.Close(m.gate)
 	m.gate = -1
@@ -421,9 +457,9 @@ func (m *maker) undo() {
 	}
 	sys.Close(m.pidFD)
 	sys.Close(m.master)
-	if m.applied {
-		cgroup.Kill(m.state.Cgroups, linux.SIGKILL)
-		if err := cgroup.Remove(m.state.Cgroups); err != nil {
+	if len(m.cgroups) > 0 {
+		cgroup.Kill(m.cgroups, linux.SIGKILL)
+		if err := cgroup.Remove(m.cgroups); err != nil {
 			m.options.Warn("%s", fail.Reason(err))
 		}
 	}

@@ -6,7 +6,6 @@ package container
 import (
 	"errors"
 	"os"
-	"os/signal"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -19,17 +18,11 @@ import (
 // end, deletes the container unless keep says otherwise, and returns the exit
 // status: 128 + N after signal N.
 func (s Store) Run(o Options, keep bool) (int, error) {
-	signals := make(chan os.Signal, 64)
+	signals := -1
 	if !o.Detach {
-		// To set up signals costs Go a dozen switches between threads: that is
-		// done while the launch program makes namespaces. A signal that comes
-		// before ends coracle, and with it what has been made; Store.make says
-		// what becomes of the rest.
-		o.Meanwhile = func() {
-			signal.Notify(signals, passedOn...)
-			for number := rtMin; number <= rtMax; number++ {
-				signal.Notify(signals, number)
-			}
+		var err error
+		if signals, err = sys.CatchSignals(passedOn()...); err != nil {
+			return 0, &fail.Error{Doing: "set up signals", Err: err}
 		}
 	}
 	c, err := s.Create(o)
@@ -60,12 +53,20 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	return code(status), err
 }
 
-// passedOn is the signals that run passes on to the container's init.
-var passedOn = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
-	syscall.SIGALRM, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH}
-
-// Real-time signals are passed on too: some inits take them for orders, signal(7).
-const rtMin, rtMax = syscall.Signal(34), syscall.Signal(64)
+// passedOn returns the signals that run passes on to the container's init. Some
+// inits take real-time signals, signal(7), for orders.
+func passedOn() []int {
+	list := []int{}
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGALRM, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH} {
+		list = append(list, int(s))
+	}
+	const first, last = 34, 64
+	for n := first; n <= last; n++ {
+		list = append(list, n)
+	}
+	return list
+}
 
 // tidy removes the container after its end, unless somebody else did.
 func (c *Container) tidy(warn func(string, ...any)) error {
@@ -88,7 +89,7 @@ func (c *Container) abandon(warn func(string, ...any)) {
 }
 
 // attend passes on signals and the terminal until the init has ended.
-func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
+func (c *Container) attend(signals int) (syscall.WaitStatus, error) {
 	var terminal *console.Relay
 	if c.Master >= 0 {
 		var err error
@@ -99,21 +100,19 @@ func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
 		}
 		defer terminal.Close()
 	}
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case got := <-signals:
-				if number, ok := got.(syscall.Signal); ok {
-					c.pass(number, terminal)
-				}
-			case <-done:
-				return
-			}
+	for {
+		ready, err := sys.Wait(-1, signals, c.PIDFD)
+		if err != nil {
+			return 0, &fail.Error{Where: c.ID, Doing: "wait for its end", Err: err}
 		}
-	}()
+		if ready == 1 {
+			break
+		}
+		for _, number := range sys.Caught(signals) {
+			c.pass(int(number), terminal)
+		}
+	}
 	status, err := sys.Reap(c.PID)
-	close(done)
 	if err != nil {
 		return 0, &fail.Error{Where: c.ID, Doing: "wait for its end", Err: err}
 	}
@@ -122,10 +121,10 @@ func (c *Container) attend(signals chan os.Signal) (syscall.WaitStatus, error) {
 
 // pass sends a signal on to the init, but for the new size of our terminal: the
 // container's terminal tells of that itself.
-func (c *Container) pass(number syscall.Signal, terminal *console.Relay) {
-	if number == syscall.SIGWINCH && terminal != nil {
+func (c *Container) pass(number int, terminal *console.Relay) {
+	if number == int(syscall.SIGWINCH) && terminal != nil {
 		terminal.Resize()
 		return
 	}
-	sys.PidfdSignal(c.PIDFD, int(number))
+	sys.PidfdSignal(c.PIDFD, number)
 }

@@ -42,6 +42,7 @@ var numbers = [prog.Syscalls]uint16{
 	prog.Prctl:            linux.SYS_PRCTL,
 	prog.Prlimit64:        linux.SYS_PRLIMIT64,
 	prog.Read:             linux.SYS_READ,
+	prog.Recvmsg:          linux.SYS_RECVMSG,
 	prog.RtSigaction:      linux.SYS_RT_SIGACTION,
 	prog.RtSigprocmask:    linux.SYS_RT_SIGPROCMASK,
 	prog.SchedSetaffinity: linux.SYS_SCHED_SETAFFINITY,

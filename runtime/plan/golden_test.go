@@ -158,7 +158,7 @@ func sound(t testing.TB, p *plan.Plan) {
 		t.Error(err)
 	}
 	opened := make([]int, len(p.Init.Inputs))
-	spawned := false
+	spawned, sent := false, false
 	// start takes the steps at the first two; at the third nothing waits.
 	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true, int(plan.Console): true}
 	last := -1
@@ -172,11 +172,13 @@ func sound(t testing.TB, p *plan.Plan) {
 		switch h.Do {
 		case plan.Socketpair, plan.Listen, plan.OpenTasks, plan.OpenNamespace, plan.CloneTree, plan.CloneDevice, plan.StateFile, plan.OutputFile:
 			opened[h.Input]++
-			if spawned {
-				t.Errorf("%s: the process is started before", h.Doing)
+			if late := int(h.Input) >= p.Init.Early; spawned != late || sent {
+				t.Errorf("%s: late is %v, and the process is started before: %v, and the inputs are sent: %v", h.Doing, late, spawned, sent)
 			}
 		case plan.Spawn:
 			spawned = true
+		case plan.SendInputs:
+			sent = true
 		}
 		if h.At != plan.AtSpawn && !gates[int(h.At)] {
 			t.Errorf("%s: there is no gate %d", h.Doing, h.At)
@@ -184,6 +186,9 @@ func sound(t testing.TB, p *plan.Plan) {
 		if h.Doing == "" && h.Op == nil {
 			t.Errorf("a host step of kind %d does not say what it is for", h.Do)
 		}
+	}
+	if !spawned || !sent {
+		t.Errorf("started: %v, inputs sent: %v", spawned, sent)
 	}
 	for i, n := range opened {
 		if n != 1 {

@@ -55,6 +55,9 @@ func (c *compiler) fresh(kind specs.LinuxNamespaceType) bool {
 // namespaces take, most of all a network namespace, is not memory of the
 // container, whose limit may be low.
 func (c *compiler) cgroups() {
+	if len(c.received) == 0 {
+		c.receive(AtSpawn)
+	}
 	c.joinCgroups()
 	if _, i, _ := c.namespace(specs.CgroupNamespace); c.fresh(specs.CgroupNamespace) {
 		c.b.From(index("linux.namespaces", i))
@@ -111,7 +114,8 @@ func (c *compiler) userNamespace() {
 	_, i, _ := c.namespace(specs.UserNamespace)
 	b.From(index("linux.namespaces", i))
 	b.Do("make a user namespace", prog.Unshare, flags(linux.CLONE_NEWUSER, "CLONE_NEWUSER"))
-	c.waitByte(AtMaps, "ask for the id maps")
+	c.tell(AtMaps, "ask for the id maps")
+	c.receive(AtMaps)
 	for _, m := range []struct {
 		file, field string
 		maps        []specs.LinuxIDMapping

@@ -11,7 +11,6 @@
 package plan
 
 import (
-	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -47,6 +46,7 @@ type Plan struct {
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
 	Cgroup   resources.Cgroup
+	Messages int  // how many SendInputs sends, of up to MaxSent inputs
 	Home     bool // the answer to AtCreated says HOME too
 	Warnings []string
 }
@@ -114,6 +114,7 @@ const (
 	StateFile              // a memfd with the state for hooks in the container; Value is the status
 	OutputFile             // a memfd for what hooks in the container print
 	Spawn
+	SendInputs // to the process, from Early on
 	WriteFile
 	RunHook
 	MakeState    // the directory of the state
@@ -134,10 +135,8 @@ func Compile(r Request) (*Plan, error) {
 	if c.phases(); len(c.wrong) > 0 {
 		return nil, c.wrong[0]
 	}
+	c.inputs()
 	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
-	// What opens descriptors is done before Spawn, whichever phase wants it.
-	spawn := slices.IndexFunc(c.plan.Host, func(h HostStep) bool { return h.Do == Spawn })
-	c.plan.Host = slices.Insert(c.plan.Host, spawn, c.opens...)
 	return &c.plan, nil
 }
 
@@ -199,6 +198,10 @@ type compiler struct {
 
 	targets        []string   // where the config mounts something, as inside has it
 	opens          []HostStep // those that open inputs
+	early          int        // inputs that the process starts with; the rest is sent
+	sentAt         prog.Mark  // AtSpawn: unasked
+	received       []received // the messages that they come in
+	foreign        []prog.Arg // arguments of the step that closes what the caller has left open
 	kept           int        // inputs that are needed after all is made: the first ones
 	files          prog.Arg   // what RLIMIT_NOFILE was
 	gate, listener prog.Input // the socket to the parent, and the one that start connects to
@@ -236,27 +239,11 @@ func (c *compiler) warn(where, what string) {
 // host adds a step of the parent.
 func (c *compiler) host(s HostStep) { c.plan.Host = append(c.plan.Host, s) }
 
-// input adds a descriptor that the parent opens before it starts the process.
-func (c *compiler) input(name string, s HostStep) prog.Input {
-	s.Input = c.b.Input(name)
-	c.opens = append(c.opens, s)
-	return s.Input
-}
-
 // begin makes what every program starts with.
 func (c *compiler) begin() {
 	c.journal()
-	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
-		for i := range list {
-			at := AtSpawn
-			if list[i].Late { // it would stop the launch program from becoming the init
-				at = AtCreated
-			}
-			c.host(HostStep{At: at, Do: CgroupOp, Op: &list[i], From: list[i].From})
-		}
-	}
 	c.raiseLimits()
-	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})
+	c.makeCgroups()
 	c.gate = c.input("gate", HostStep{Do: Socketpair, Doing: "make the gate"})
 	c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})
 	if h := c.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
@@ -268,6 +255,7 @@ func (c *compiler) begin() {
 
 	b := &c.b
 	b.From("")
+	c.foreign = b.Do("close what the caller has left open", prog.CloseRange, prog.Int(0), prog.Const(^uint64(0)>>32, "~0"), prog.Int(0)).Args
 	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
 	if len(c.Facts.HardLimits) > linux.RLIMIT_NOFILE {
 		// Every mount takes descriptors until all are made; the caller's soft limit
@@ -285,6 +273,27 @@ func (c *compiler) begin() {
 	b.Do("name the process", prog.Prctl, flags(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-init"))
 	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
 	c.umask = b.Get("umask", "make files with the modes asked for", prog.Umask, prog.Int(0))
+}
+
+// makeCgroups makes the cgroup that the process is born in, starts it, and makes
+// the others and their limits while it makes namespaces.
+func (c *compiler) makeCgroups() {
+	var rest []HostStep
+	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
+		for i := range list {
+			switch step := (HostStep{Do: CgroupOp, Op: &list[i], From: list[i].From}); {
+			case list[i].Late: // it would stop the launch program from becoming the init
+				step.At = AtCreated
+				rest = append(rest, step)
+			case list[i].Born:
+				c.host(step)
+			default:
+				rest = append(rest, step)
+			}
+		}
+	}
+	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})
+	c.plan.Host = append(c.plan.Host, rest...)
 }
 
 // joinCgroups lets the process enter its cgroups by itself: on v1 a thread that
@@ -307,6 +316,7 @@ func (c *compiler) oomScore() {
 		text := strconv.Itoa(*adj)
 		fd := b.Get("oom", "open oom_score_adj", prog.Openat, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/proc/self/oom_score_adj"), flags(linux.O_WRONLY|linux.O_CLOEXEC, "O_WRONLY|O_CLOEXEC"))
 		b.Do("set oom_score_adj to "+text, prog.Write, fd.Arg(), b.String(text), prog.Int(len(text)))
+		b.Do("close it", prog.CloseRange, fd.Arg(), fd.Arg(), prog.Int(0)) // see receive
 	}
 }
 
@@ -315,9 +325,15 @@ func (c *compiler) oomScore() {
 // process then ends rather than stay half made.
 func (c *compiler) wait(mark prog.Mark, doing string, buffer prog.Arg, size int) {
 	b := &c.b
+	c.tell(mark, doing)
+	b.Do("wait for the parent", prog.Read, c.gate.Arg(), buffer, prog.Int(size)).Branch = prog.Branch{Result: 0, To: c.gone}
+}
+
+// tell is the first half of wait.
+func (c *compiler) tell(mark prog.Mark, doing string) {
+	b := &c.b
 	c.plan.Gates = append(c.plan.Gates, Gate{Mark: mark, Step: b.Len()})
 	b.Do(doing, prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(mark, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
-	b.Do("wait for the parent", prog.Read, c.gate.Arg(), buffer, prog.Int(size)).Branch = prog.Branch{Result: 0, To: c.gone}
 }
 
 func (c *compiler) waitByte(mark prog.Mark, doing string) {

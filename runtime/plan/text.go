@@ -116,6 +116,8 @@ func (h *HostStep) call() string {
 			return "spawn(launch program) in " + h.Path
 		}
 		return "spawn(launch program)"
+	case SendInputs:
+		return "send the inputs"
 	case WriteFile:
 		return "write " + h.Path + " " + q(h.Value)
 	case RunHook:

@@ -14,6 +14,7 @@ type Builder struct {
 	p      Program
 	shared map[string]Arg // items that nobody writes to, by their content
 	from   string
+	late   bool
 	args   []Arg  // room for arguments
 	bytes  []byte // room for items
 }
@@ -145,14 +146,29 @@ func (b *Builder) Append(vector, item Arg, at int) {
 	d.Bytes = append(d.Bytes, make([]byte, 8)...)
 }
 
+// Resize gives an item that nothing has been written to n bytes.
+func (b *Builder) Resize(item Arg, n int) { b.p.Data[item.Value].Bytes = make([]byte, n) }
+
+// Put writes a 64-bit word of an item.
+func (b *Builder) Put(item Arg, index int, word uint64) {
+	binary.LittleEndian.PutUint64(b.p.Data[item.Value].Bytes[8*index:], word)
+}
+
 // Inside is the address offset bytes into an item.
 func (b *Builder) Inside(item Arg, offset int) Arg {
 	item.Offset = int32(offset)
 	return item
 }
 
+// Late says that the process does not start with the inputs that are added from
+// here on: a step receives them.
+func (b *Builder) Late() { b.p.Early, b.late = len(b.p.Inputs), true }
+
 // Program ends the building. Report is where a failing step is told about.
 func (b *Builder) Program(firstFD int, report Input) *Program {
+	if !b.late {
+		b.p.Early = len(b.p.Inputs)
+	}
 	b.p.FirstFD, b.p.Report = firstFD, report
 	p := b.p
 	return &p

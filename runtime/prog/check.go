@@ -12,21 +12,36 @@ func (p *Program) Check() error {
 	if n := len(p.Steps); n == 0 || !p.Steps[n-1].final() {
 		return fmt.Errorf("the program does not end in execve or exit_group")
 	}
-	if int(p.Report) >= len(p.Inputs) || p.Report < 0 {
-		return fmt.Errorf("the report goes to input %d of %d", p.Report, len(p.Inputs))
+	if p.Early > len(p.Inputs) || int(p.Report) >= p.Early || p.Report < 0 {
+		return fmt.Errorf("the report goes to input %d of %d, %d of them early", p.Report, len(p.Inputs), p.Early)
 	}
 	for i, d := range p.Data {
 		if err := p.checkData(d); err != nil {
 			return fmt.Errorf("data %d: %w", i, err)
 		}
 	}
-	set := p.alwaysSet()
+	set, received := p.alwaysSet(), p.lastReceive()
 	for i, s := range p.Steps {
 		if err := p.checkStep(i, s, set[i]); err != nil {
 			return fmt.Errorf("step %d (%s): %w", i, s.Doing, err)
 		}
+		for _, a := range s.Args {
+			if a.Kind == InputFD && int(a.Value) >= p.Early && i < received {
+				return fmt.Errorf("step %d (%s): uses input %s before it is received", i, s.Doing, p.Inputs[a.Value])
+			}
+		}
 	}
 	return nil
+}
+
+// lastReceive returns the index behind the last recvmsg, or no step's.
+func (p *Program) lastReceive() int {
+	for i := len(p.Steps) - 1; i >= 0; i-- {
+		if p.Steps[i].Call == Recvmsg {
+			return i + 1
+		}
+	}
+	return len(p.Steps)
 }
 
 func (s *Step) final() bool { return s.Call == Execve || s.Call == Exit }

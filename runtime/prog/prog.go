@@ -15,7 +15,8 @@ package prog
 // A Program is immutable once [Builder.Program] has made it.
 type Program struct {
 	FirstFD int      // number of the first of Inputs
-	Inputs  []string // names of the descriptors that the process starts with, from FirstFD on
+	Inputs  []string // names of the descriptors that the parent opens, from FirstFD on
+	Early   int      // how many of Inputs the process starts with; recvmsg brings the rest
 	Report  Input    // the descriptor that is told which step failed
 	Regs    []string // names of the registers
 	Steps   []Step
@@ -50,7 +51,7 @@ type Reg int
 // Drop is the register of results that nobody needs.
 const Drop Reg = 0
 
-// Input is a descriptor that the process starts with: an index of Inputs.
+// Input is a descriptor that the parent opens: an index of Inputs.
 type Input int
 
 // An Arg is one argument of a system call.

@@ -4,6 +4,7 @@
 package root_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,25 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/testkit"
 )
+
+// TestRootManyMounts: more descriptors than one message carries reach the launch
+// program in their order.
+func TestRootManyMounts(t *testing.T) {
+	source := t.TempDir()
+	var mounts []func(*specs.Spec)
+	var want strings.Builder
+	for i := range 600 {
+		name := fmt.Sprintf("%03d", i)
+		must(t, os.WriteFile(filepath.Join(source, name), []byte(name+"\n"), 0o644))
+		mounts = append(mounts, mount("/m/"+name, "bind", filepath.Join(source, name), "bind"))
+		want.WriteString(name + "\n")
+	}
+	v := newVessel(t, mounts...)
+	v.edit(testkit.Args("/bin/sh", "-c", "cat /m/*"))
+	if got := v.run(); got.code != 0 || got.stdout != want.String() {
+		t.Errorf("status %d, %d bytes of %d: %s", got.code, len(got.stdout), want.Len(), got.stderr)
+	}
+}
 
 // TestRootMountFlags reads back from mountinfo what each option does, on a new
 // file system and on a bind mount of a directory.

@@ -128,6 +128,10 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.want(h, "memfd output")
 	case plan.Spawn:
 		m.spawn(h)
+	case plan.SendInputs:
+		for range m.plan.Messages {
+			m.want(h, "send %q", "\x01")
+		}
 	case plan.WriteFile:
 		file := strings.Replace(h.Path, "PID", m.pid, 1)
 		if !m.next("open " + file) { // before the clone, PID is that of the process that clones
@@ -298,7 +302,7 @@ func (m *matcher) writeState(h *plan.HostStep) {
 func (m *matcher) answer(mark prog.Mark) {
 	m.t.Helper()
 	m.stateFiles()
-	if m.failed {
+	if m.failed || mark == plan.AtMaps { // SendInputs is the answer
 		return
 	}
 	if !m.next("send ") {

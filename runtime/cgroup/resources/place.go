@@ -144,19 +144,19 @@ func (c *compiler) enabled(p place) string {
 func (c *compiler) descend(p place, controllers string) {
 	for i, dir := range p.above {
 		if i > 0 {
-			c.make(Mkdir, dir, "")
+			c.make(p, Mkdir, dir, "")
 			c.inherit(p, dir)
 		}
 		if controllers != "" {
-			c.make(Enable, dir+"/cgroup.subtree_control", controllers)
+			c.make(p, Enable, dir+"/cgroup.subtree_control", controllers)
 		}
 	}
-	c.make(Leaf, p.leaf, "")
+	c.make(p, Leaf, p.leaf, "")
 	c.inherit(p, p.leaf)
 }
 
-func (c *compiler) make(kind Kind, path, value string) {
-	c.out.Make = append(c.out.Make, Op{Kind: kind, Path: path, Value: value, From: fromPath})
+func (c *compiler) make(p place, kind Kind, path, value string) {
+	c.out.Make = append(c.out.Make, Op{Kind: kind, Path: path, Value: value, Born: p.v2, From: fromPath})
 }
 
 // inherit fills the two files without which a v1 cpuset takes no process, but
@@ -167,10 +167,10 @@ func (c *compiler) inherit(p place, dir string) {
 	}
 	cpu, leaf := c.r.CPU, dir == p.leaf
 	if !leaf || cpu == nil || cpu.Cpus == "" {
-		c.make(Inherit, dir+"/cpuset.cpus", "")
+		c.make(p, Inherit, dir+"/cpuset.cpus", "")
 	}
 	if !leaf || cpu == nil || cpu.Mems == "" {
-		c.make(Inherit, dir+"/cpuset.mems", "")
+		c.make(p, Inherit, dir+"/cpuset.mems", "")
 	}
 }
 

@@ -54,6 +54,7 @@ type Op struct {
 	Or      *Op    // Write: done instead when Path does not exist
 	Program []byte // Devices: struct bpf_insn, 8 bytes each, little endian
 	Late    bool   // best applied when the container's init exists: making one needs more than the limit
+	Born    bool   // makes what the process is born in: Cgroup.Into
 	From    string // the field that asked for it: "linux.resources.memory.limit"
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The coracle authors
 
-// The Go runtime would read cgroup files at every start to choose GOMAXPROCS; all
-// that this program does in parallel is to wait.
+// Nothing is gained from a GOMAXPROCS that follows the cgroup: all that this program
+// does in parallel is to wait.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0

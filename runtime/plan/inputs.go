@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan
+
+import (
+	"slices"
+
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// MaxSent is how many descriptors one message carries: SCM_MAX_FD, unix(7).
+const MaxSent = 253
+
+// A received is a message of descriptors, which is as long as it turns out when
+// all is compiled.
+type received struct {
+	control, header prog.Arg
+	length, first   []prog.Arg // arguments of the steps that check its length, and the first number
+}
+
+// input adds a descriptor that the parent opens: before it starts the process or,
+// behind receive, while the process makes namespaces.
+func (c *compiler) input(name string, s HostStep) prog.Input {
+	s.Input = c.b.Input(name)
+	c.opens = append(c.opens, s)
+	return s.Input
+}
+
+// receive takes what the parent opens while the program makes namespaces, which
+// takes it about as long. The message is the answer to the gate at, or comes
+// unasked: AtSpawn.
+//
+// The kernel gives descriptors the lowest free numbers, and all from the first
+// late input on are free: the program's first step has seen to it.
+func (c *compiler) receive(at prog.Mark) {
+	b := &c.b
+	b.From("")
+	b.Late()
+	c.early, c.sentAt = len(b.Inputs()), at
+	most := len(c.plan.Cgroup.Join) + len(c.spec.Mounts) + len(c.spec.Linux.Devices) + len(c.spec.Linux.Namespaces) + 32
+	for range (most + MaxSent - 1) / MaxSent {
+		var m received
+		m.control = b.Struct("inputs", make([]byte, 24))
+		iov := b.Data(prog.Data{Text: "iov", Bytes: prog.Words(0, 1), Refs: []prog.Ref{{Offset: 0, To: int(b.Struct("go", make([]byte, 8)).Value)}}})
+		m.header = b.Data(prog.Data{Text: "{go, SCM_RIGHTS inputs}", Bytes: make([]byte, 56),
+			Refs: []prog.Ref{{Offset: 16, To: int(iov.Value)}, {Offset: 32, To: int(m.control.Value)}}})
+		b.Do("take what the parent has opened", prog.Recvmsg, c.gate.Arg(), m.header, flags(linux.MSG_CMSG_CLOEXEC, "MSG_CMSG_CLOEXEC")).
+			Branch = prog.Branch{Result: 0, To: c.gone}
+		m.length = c.compare("make sure that none is missing", m.control)
+		m.first = c.compare("make sure of their numbers", b.Inside(m.control, 16))
+		c.received = append(c.received, m)
+	}
+}
+
+// compare stops the program with EAGAIN unless the four bytes at an address are
+// a value: so does FUTEX_CMP_REQUEUE, which here wakes and moves nobody.
+func (c *compiler) compare(doing string, at prog.Arg) []prog.Arg {
+	return c.b.Do(doing, prog.Futex, at, flags(linux.FUTEX_CMP_REQUEUE, "FUTEX_CMP_REQUEUE"), prog.Int(0), prog.Int(0), at, prog.Int(0)).Args
+}
+
+// inputs puts the opening of descriptors where it belongs, whichever phase wants
+// it, and gives the messages their lengths.
+func (c *compiler) inputs() {
+	spawn := slices.IndexFunc(c.plan.Host, func(h HostStep) bool { return h.Do == Spawn })
+	c.plan.Host = slices.Insert(c.plan.Host, spawn, c.opens[:c.early]...)
+	c.plan.Host = append(c.plan.Host, c.opens[c.early:]...)
+	c.host(HostStep{At: c.sentAt, Do: SendInputs, Doing: "send what has been opened"})
+	c.plan.Messages = len(c.received)
+	c.foreign[0] = prog.Int(3 + c.PreserveFDs + c.early)
+	next := c.early
+	for _, m := range c.received {
+		n := min(len(c.opens)-next, MaxSent)
+		length, first := 0, 0
+		if n > 0 {
+			length, first = 16+4*n, 3+c.PreserveFDs+next // CMSG_LEN
+		}
+		next += n
+		room := (length + 7) &^ 7
+		c.b.Resize(m.control, max(24, room))
+		c.b.Put(m.header, 3, 1) // msg_iovlen
+		c.b.Put(m.header, 5, uint64(room))
+		m.length[5], m.first[5] = prog.Int(length), prog.Int(first)
+	}
+}
