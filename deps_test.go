@@ -30,6 +30,7 @@ specs               pure+embed   :
 
 runtime/prog        pure         : …/internal/sys/linux
 runtime/prog/progtest pure       : …/runtime/prog …/internal/sys/linux
+runtime/seccomp     pure         : …/internal/fail github.com/opencontainers/runtime-spec
 runtime/config      pure         : …/internal/fail …/internal/sys/linux github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
 runtime/facts       pure         :
 runtime/probe                    : …/runtime/facts …/internal/sys …/internal/sys/linux …/internal/fail
@@ -45,6 +46,7 @@ runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :
 tools/man                        : …/runtime/cli
+tools/syscalls                   :
 imgmgr/ref          pure         : …/internal/fail
 imgmgr/descriptor   pure         : …/internal/fail github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
 imgmgr/layout                    : …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
@@ -77,6 +79,7 @@ cni-plugins/cmd/cni              : …/cni-plugins/plugin …/cni-plugins/plan �
 cni-plugins/network              : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/netns …/cni-plugins/masq github.com/containernetworking/cni github.com/opencontainers/runtime-spec
 cni-plugins/cmd/cninet           : …/internal/sys …/internal/command …/internal/fail …/cni-plugins/network github.com/spf13/cobra
 tests/network                    : *
+tests/seccomp                    : *
 
 tests/truth                      : *
 tests/truth/cases                : *
