@@ -235,29 +235,6 @@ func HardLimits() ([]uint64, error) {
 	return limits, nil
 }
 
-// A MountAttr is struct mount_attr of mount_setattr(2).
-type MountAttr struct{ Set, Clear, Propagation, UsernsFD uint64 }
-
-// MountSetattr changes the mount that fd is the root of, and with recursive
-// those below it.
-func MountSetattr(fd int, recursive bool, a MountAttr) error {
-	flags := uint(unix.AT_EMPTY_PATH)
-	if recursive {
-		flags |= unix.AT_RECURSIVE
-	}
-	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: a.Set, Attr_clr: a.Clear, Propagation: a.Propagation, Userns_fd: a.UsernsFD})
-}
-
-// CloneTree makes a detached copy of the mount at path, open_tree(2), and with
-// recursive of those below it.
-func CloneTree(path string, recursive bool) (int, error) {
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
-	if recursive {
-		flags |= unix.AT_RECURSIVE
-	}
-	return unix.OpenTree(unix.AT_FDCWD, path, flags)
-}
-
 // Fstat returns type, mode and device number of what fd refers to.
 func Fstat(fd int) (mode uint32, rdev uint64, err error) {
 	var st unix.Stat_t

@@ -47,12 +47,45 @@ func LastCapability() int {
 	return n
 }
 
-// StatPath returns the mode, with its type bits, and the device number of what
-// lies at a path; symbolic links are followed. stat(2).
-func StatPath(path string) (mode uint32, rdev uint64, err error) {
+// Look returns the mode, with its type bits, and the device number of what lies
+// at a path, after symbolic links, and where to if the path itself is one. The
+// path is one of the host; with dirFD, one below that directory as if it were the
+// root.
+func Look(dirFD int, path string) (mode uint32, rdev uint64, link string, err error) {
 	var s unix.Stat_t
-	if err := uninterrupted(func() error { return unix.Stat(path, &s) }); err != nil {
-		return 0, 0, &fs.PathError{Op: "stat", Path: path, Err: err}
+	if dirFD == unix.AT_FDCWD {
+		err = uninterrupted(func() error { return unix.Lstat(path, &s) })
+		if err == nil && s.Mode&unix.S_IFMT == unix.S_IFLNK {
+			if link, err = ReadlinkAt(dirFD, path); err == nil {
+				err = uninterrupted(func() error { return unix.Stat(path, &s) })
+			}
+		}
+	} else {
+		link, err = lookIn(dirFD, path, &s)
 	}
-	return s.Mode, s.Rdev, nil
+	if err != nil {
+		return 0, 0, link, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return s.Mode, s.Rdev, link, nil
+}
+
+func lookIn(dirFD int, path string, s *unix.Stat_t) (link string, err error) {
+	fd, err := OpenIn(dirFD, path, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return "", err
+	}
+	err = unix.Fstat(fd, s)
+	if err == nil && s.Mode&unix.S_IFMT == unix.S_IFLNK {
+		link, err = ReadlinkAt(fd, "")
+		unix.Close(fd)
+		if err != nil {
+			return link, err
+		}
+		if fd, err = OpenIn(dirFD, path, unix.O_PATH); err != nil {
+			return link, err
+		}
+		err = unix.Fstat(fd, s)
+	}
+	unix.Close(fd)
+	return link, err
 }

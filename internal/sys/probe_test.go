@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestCapabilitiesAgreeWithProc compares with what procfs prints: proc(5).
@@ -47,19 +49,41 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-func TestStatPath(t *testing.T) {
+func TestLook(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(dir, "link")
-	if err := os.Symlink("/dev/null", link); err != nil {
+	for name, to := range map[string]string{"link": "/dev/null", "dangling": "/absent", "inside": "/sub/../dir"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o751); err != nil {
 		t.Fatal(err)
 	}
-	if mode, rdev, err := StatPath(link); err != nil || mode&syscall.S_IFMT != syscall.S_IFCHR || rdev != 1<<8|3 {
-		t.Errorf("/dev/null: got mode %o, rdev %x, %v", mode, rdev, err)
+	if mode, rdev, to, err := Look(unix.AT_FDCWD, link); err != nil || mode&syscall.S_IFMT != syscall.S_IFCHR || rdev != 1<<8|3 || to != "/dev/null" {
+		t.Errorf("/dev/null: got mode %o, rdev %x, %q, %v", mode, rdev, to, err)
 	}
-	if mode, _, err := StatPath(dir); err != nil || mode&syscall.S_IFMT != syscall.S_IFDIR {
-		t.Errorf("directory: got mode %o, %v", mode, err)
+	if mode, _, to, err := Look(unix.AT_FDCWD, dir); err != nil || mode&syscall.S_IFMT != syscall.S_IFDIR || to != "" {
+		t.Errorf("directory: got mode %o, %q, %v", mode, to, err)
 	}
-	if _, _, err := StatPath(filepath.Join(link, "x")); !errors.Is(err, syscall.ENOTDIR) {
+	if _, _, to, err := Look(unix.AT_FDCWD, filepath.Join(dir, "dangling")); !errors.Is(err, syscall.ENOENT) || to != "/absent" {
+		t.Errorf("dangling: got %q, %v", to, err)
+	}
+	if _, _, _, err := Look(unix.AT_FDCWD, filepath.Join(link, "x")); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("below a device: got %v", err)
+	}
+	root, err := Open(dir, unix.O_PATH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(root)
+	if mode, _, to, err := Look(root, "dir"); err != nil || mode != syscall.S_IFDIR|0o751 || to != "" {
+		t.Errorf("in the image: got mode %o, %q, %v", mode, to, err)
+	}
+	if _, _, to, err := Look(root, "link"); !errors.Is(err, syscall.ENOENT) || to != "/dev/null" {
+		t.Errorf("a link of the image leads to the host: %q, %v", to, err)
+	}
+	if _, _, _, err := Look(root, "../../../dev/null"); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("a path of the image leads to the host: %v", err)
 	}
 }

@@ -186,6 +186,12 @@ func SetTimesAt(dirFD int, name string, t Time) error {
 	return unix.UtimesNanoAt(dirFD, name, ts, unix.AT_SYMLINK_NOFOLLOW)
 }
 
+// SetTimesFD is futimens(3): both times of an open file become t.
+func SetTimesFD(fd int, t Time) error {
+	ts := []unix.Timespec{{Sec: t.Sec, Nsec: t.Nsec}, {Sec: t.Sec, Nsec: t.Nsec}}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, FDPath(fd), ts, 0)
+}
+
 // StatAt is statx(2), of a link itself where name is one; "" is dirFD itself.
 func StatAt(dirFD int, name string) (FileStat, error) {
 	var x unix.Statx_t
@@ -268,6 +274,23 @@ func GetXattrAt(dirFD int, name, attr string) ([]byte, error) {
 		}
 		return buf[:n], nil
 	}
+}
+
+// ListXattrFD is flistxattr(2): the names of the extended attributes.
+func ListXattrFD(fd int) ([]string, error) {
+	buf := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(fd, buf)
+	if err != nil {
+		return nil, err
+	}
+	return strings.FieldsFunc(string(buf[:n]), func(r rune) bool { return r == 0 }), nil
+}
+
+// GetXattrFD is fgetxattr(2): the value of one extended attribute.
+func GetXattrFD(fd int, attr string) ([]byte, error) {
+	buf := make([]byte, 64<<10)
+	n, err := unix.Fgetxattr(fd, attr, buf)
+	return buf[:max(n, 0)], err
 }
 
 // LockFD takes the exclusive flock(2) of an open file or directory; where it

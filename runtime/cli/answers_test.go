@@ -39,17 +39,8 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("linux.%s is unknown", v.Type().Field(i).Name)
 		}
 	}
-	if *f.Linux.Seccomp.Enabled || *f.Linux.Apparmor.Enabled || *f.Linux.Selinux.Enabled || *f.Linux.MountExtensions.IDMap.Enabled {
+	if *f.Linux.Seccomp.Enabled || *f.Linux.Apparmor.Enabled || *f.Linux.Selinux.Enabled {
 		t.Error("config.Validate refuses what features promises")
-	}
-}
-
-// TestFeaturesAreTrue: what config refuses may not be promised, and the reverse.
-func TestFeaturesAreTrue(t *testing.T) {
-	for _, option := range []string{"idmap", "ridmap", "tmpcopyup"} {
-		if config.KnownMountOption(option) {
-			t.Errorf("%s is promised", option)
-		}
 	}
 }
 

@@ -62,7 +62,7 @@ const featuresText = `{
     "selinux": {"enabled": false},
     "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
     "memoryPolicy": {"modes": %s, "flags": %s},
-    "mountExtensions": {"idmap": {"enabled": false}},
+    "mountExtensions": {"idmap": {"enabled": true}},
     "netDevices": {"enabled": false}
   },
   "annotations": {

@@ -9,15 +9,16 @@ import (
 	"github.com/coracle-oci/coracle/internal/fail"
 )
 
-// MountOptions returns the mount options that coracle knows by name, sorted. It
-// is the list of config.md, "Linux mount options", less idmap, ridmap and
-// tmpcopyup, which are refused. All other options are the file system's own.
+// MountOptions returns the mount options that coracle knows by name, sorted: those
+// of config.md, "Linux mount options", and those of crun that podman writes. All
+// other options are the file system's own.
 func MountOptions() []string { return slices.Clone(mountOptions) }
 
-// KnownMountOption tells whether option is in [MountOptions].
+// KnownMountOption tells whether option is in [MountOptions]; idmap and ridmap may
+// have a value.
 func KnownMountOption(option string) bool {
 	_, known := slices.BinarySearch(mountOptions, option)
-	return known
+	return known || isIDMap(option)
 }
 
 // IsBind tells whether a mount with these options is a bind mount. The type does
@@ -28,15 +29,17 @@ func IsBind(options []string) bool {
 
 // mountOptions is sorted.
 var mountOptions = []string{
-	"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec",
-	"iversion", "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime",
-	"noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
-	"nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime",
-	"relatime", "remount", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec",
-	"rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate",
-	"rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid",
-	"rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime",
-	"suid", "symfollow", "sync", "unbindable",
+	"async", "atime", "bind", "copy-symlink", "defaults", "dest-nofollow", "dev",
+	"diratime", "dirsync", "exec", "idmap", "iversion", "lazytime", "loud", "mand",
+	"noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime",
+	"nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
+	"rasync", "ratime", "rbind", "rdev", "rdiratime", "rdirsync", "relatime",
+	"remount", "rexec", "ridmap", "rmand", "rnoatime", "rnodev", "rnodiratime",
+	"rnoexec", "rnomand", "rnorelatime", "rnostrictatime", "rnosuid",
+	"rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared",
+	"rslave", "rstrictatime", "rsuid", "rsymfollow", "rsync", "runbindable", "rw",
+	"shared", "silent", "slave", "src-nofollow", "strictatime", "suid", "symfollow",
+	"sync", "tmpcopyup", "unbindable",
 }
 
 // Namespaces returns the namespace types of config-linux.md, sorted.

@@ -74,26 +74,33 @@ func (v *validator) namespaces(list []specs.LinuxNamespace) {
 // mappings", asks of the lines of uid_map; the kernel's own answer is a bare
 // EINVAL for all of them.
 func (v *validator) idMappings(list []specs.LinuxIDMapping, field string) {
-	const most = 340 // UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
 	user := v.namespace("user")
 	switch {
 	case len(list) > 0 && user == nil:
 		v.refuse(path(field), "needs a user namespace").Hint = `add {"type": "user"} to linux.namespaces, or remove ` + field
 	case len(list) == 0 && user != nil && user.Path == "":
 		v.refuse(path(field), "is missing: a new user namespace has no ids without it")
-	case len(list) > most:
-		v.refuse(path(field), "has %d entries; the kernel takes %d", len(list), most)
+	}
+	v.ranges(list, path(field))
+}
+
+// ranges checks the lines of a uid_map or gid_map.
+func (v *validator) ranges(list []specs.LinuxIDMapping, field at) {
+	const most = 340 // UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
+	if len(list) > most {
+		v.refuse(field, "has %d entries; the kernel takes %d", len(list), most)
 	}
 	for i, m := range list {
+		entry := func(rest string) at { return at{field.format + "[%d]" + rest, append(slices.Clone(field.index), i)} }
 		if m.Size == 0 {
-			v.refuse(path(field+"[%d].size", i), "is zero or missing")
+			v.refuse(entry(".size"), "is zero or missing")
 		}
 		if uint64(m.ContainerID)+uint64(m.Size) > noID || uint64(m.HostID)+uint64(m.Size) > noID {
-			v.refuse(path(field+"[%d].size", i), "%d leads beyond the last id, %d", m.Size, uint32(noID-1))
+			v.refuse(entry(".size"), "%d leads beyond the last id, %d", m.Size, uint32(noID-1))
 		}
 		for j, other := range list[:i] {
 			if overlap(m.ContainerID, other.ContainerID, m.Size, other.Size) || overlap(m.HostID, other.HostID, m.Size, other.Size) {
-				v.refuse(path(field+"[%d]", i), "overlaps with %s[%d]", field, j)
+				v.refuse(entry(""), "overlaps with %s[%d]", strings.TrimPrefix(field.String(), Name+" "), j)
 			}
 		}
 	}

@@ -55,10 +55,30 @@ func TestValid(t *testing.T) {
 			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user", Path: "/proc/1/ns/user"})
 		},
 		"every known mount option on a bind": func(c *Config) {
-			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/a", Options: MountOptions()}}
+			ids := []specs.LinuxIDMapping{{Size: 1}}
+			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/a", UIDMappings: ids, GIDMappings: ids,
+				Options: slices.DeleteFunc(MountOptions(), func(o string) bool { return o == "tmpcopyup" })}}
 		},
 		"fs data": func(c *Config) {
 			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", Options: []string{"size=64k", "huge"}}}
+		},
+		"mount with mappings": func(c *Config) {
+			ids := []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
+			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", UIDMappings: ids, GIDMappings: ids},
+				{Destination: "/b", Source: "/b", Options: []string{"bind", "ridmap"}, UIDMappings: ids, GIDMappings: ids},
+				{Destination: "/c", Source: "/c", Options: []string{"bind", "idmap=uids=0-1000-10#10-2000-10;gids=5-6-7"}}}
+		},
+		"mapping of a joined namespace": func(c *Config) {
+			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user", Path: "/proc/1/ns/user"})
+			c.Mounts = []specs.Mount{{Destination: "/b", Source: "/b", Options: []string{"bind", "idmap"}}}
+		},
+		"mapping of the container": func(c *Config) {
+			c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
+			c.Linux.UIDMappings, c.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: 1, Size: 10}}, []specs.LinuxIDMapping{{HostID: 1, Size: 10}}
+			c.Mounts = []specs.Mount{{Destination: "/b", Source: "/b", Options: []string{"bind", "idmap=uids=@0-5-5;gids=@0-0-10"}}}
+		},
+		"podman's tmpfs": func(c *Config) {
+			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", Options: []string{"rw", "rprivate", "nosuid", "tmpcopyup"}}}
 		},
 		"remount": func(c *Config) { c.Mounts = []specs.Mount{{Destination: "/", Options: []string{"remount", "ro"}}} },
 		"sysctls": func(c *Config) {
@@ -156,6 +176,22 @@ func TestFindings(t *testing.T) {
 		{"bind by type alone", mount(specs.Mount{Destination: "/a", Type: "bind", Source: "/b", Options: []string{"ro"}}), `mounts[0].options: have neither bind nor rbind, but the type is bind; hint: add "rbind" or "bind" to the options`},
 		{"misspelt option", mount(specs.Mount{Destination: "/a", Source: "/b", Options: []string{"bind", "nosiud"}}), `mounts[0].options[1]: unknown option "nosiud" for a bind mount; hint: did you mean nosuid?`},
 		{"data on a bind", mount(specs.Mount{Destination: "/a", Source: "/b", Options: []string{"bind", "size=64k"}}), `mounts[0].options[1]: unknown option "size=64k" for a bind mount`},
+		{"no mapping", mount(specs.Mount{Destination: "/a", Source: "/b", Options: []string{"bind", "ridmap"}}), "mounts[0].options[1]: there is nothing to map ids by: neither the mount has uidMappings and gidMappings, nor has the container a user namespace"},
+		{"mapping of users alone", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap"}, UIDMappings: []specs.LinuxIDMapping{{Size: 1}}}), "mounts[0].gidMappings: is missing: uidMappings and gidMappings go together"},
+		{"mapping of groups alone", mount(specs.Mount{Destination: "/a", Type: "tmpfs", GIDMappings: []specs.LinuxIDMapping{{Size: 1}}}), "mounts[0].uidMappings: is missing: uidMappings and gidMappings go together"},
+		{"mapping of nothing on a mount", mount(specs.Mount{Destination: "/a", Type: "tmpfs", UIDMappings: []specs.LinuxIDMapping{{}}, GIDMappings: []specs.LinuxIDMapping{{Size: 1}}}), "mounts[0].uidMappings[0].size: is zero or missing"},
+		{"mapping said twice", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=0-0-1;gids=0-0-1"}, UIDMappings: []specs.LinuxIDMapping{{Size: 1}}, GIDMappings: []specs.LinuxIDMapping{{Size: 1}}}), "mounts[0].options[0]: the mount's uidMappings and gidMappings say it too"},
+		{"mapping without gids=", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=0-0-1"}}), "mounts[0].options[0]: uids= and gids= go together"},
+		{"mapping with uids= twice", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=0-0-1;uids=0-0-1"}}), `mounts[0].options[0]: "uids=0-0-1" is not uids=… or gids=…, each once`},
+		{"mapping of two numbers", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"ro", "ridmap=uids=0-1;gids=0-0-1"}}), `mounts[0].options[1]: "0-1" is not ID-ID-SIZE`},
+		{"mapping of words", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=0-x-1;gids=0-0-1"}}), `mounts[0].options[0]: "0-x-1" is not ID-ID-SIZE`},
+		{"mapping too large for a number", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=0-4294967296-1;gids=0-0-1"}}), `mounts[0].options[0]: "0-4294967296-1" is not ID-ID-SIZE`},
+		{"mapping of no ids", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=0-1-0;gids=0-0-1"}}), `mounts[0].options[0] uids[0].size: is zero or missing`},
+		{"mapping relative to nothing", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"idmap=uids=@0-1-5;gids=0-0-1"}}), `mounts[0].options[0]: the ids from 1 on, 5 of them, are not in one mapping of the container`},
+		{"tmpcopyup of a bind", mount(specs.Mount{Destination: "/a", Source: "/b", Options: []string{"bind", "tmpcopyup"}}), "mounts[0].options[1]: tmpcopyup is for a mount of type tmpfs"},
+		{"tmpcopyup of proc", mount(specs.Mount{Destination: "/a", Type: "proc", Options: []string{"tmpcopyup"}}), "mounts[0].options[0]: tmpcopyup is for a mount of type tmpfs"},
+		{"copy-symlink of a tmpfs", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"copy-symlink"}}), "mounts[0].options[0]: copy-symlink is for bind mounts"},
+		{"src-nofollow of a tmpfs", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{"src-nofollow"}}), "mounts[0].options[0]: src-nofollow is for bind mounts"},
 		{"empty option", mount(specs.Mount{Destination: "/a", Type: "tmpfs", Options: []string{""}}), "mounts[0].options[0]: is empty"},
 
 		{"hook path", hook(specs.Hook{Path: "bin/b"}), `hooks.createRuntime[1].path: "bin/b" is not an absolute path`},
@@ -249,18 +285,6 @@ func TestUnsupportedIsRefused(t *testing.T) {
 		{"linux.mountLabel", func(c *Config) { c.Linux.MountLabel = "system_u:object_r:container_file_t:s0" }},
 		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
 		{"linux.netDevices", func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}} }},
-		{"mounts[0].options[1]", func(c *Config) {
-			c.Mounts = []specs.Mount{{Destination: "/a", Source: "/b", Options: []string{"bind", "ridmap"}}}
-		}},
-		{"mounts[0].options[0]", func(c *Config) {
-			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", Options: []string{"tmpcopyup"}}}
-		}},
-		{"mounts[0].uidMappings", func(c *Config) {
-			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", UIDMappings: []specs.LinuxIDMapping{{Size: 1}}}}
-		}},
-		{"mounts[0].gidMappings", func(c *Config) {
-			c.Mounts = []specs.Mount{{Destination: "/a", Type: "tmpfs", GIDMappings: []specs.LinuxIDMapping{{Size: 1}}}}
-		}},
 	} {
 		have := valid()
 		c.have(have)

@@ -236,7 +236,7 @@ func where(from string) string {
 // stepError is what the user is told of a step that failed.
 func stepError(s *prog.Step, errno int) error {
 	err := fail.Errno(errno)
-	if s.Call == prog.MoveMount && err == syscall.EINVAL && strings.HasPrefix(s.Doing, "bind ") {
+	if s.Call == prog.MoveMount && err == syscall.EINVAL && (strings.HasPrefix(s.Doing, "bind ") || strings.HasPrefix(s.Doing, "mount ")) {
 		err = syscall.ENOTDIR // move_mount(2) is less precise than mount(2); engines look for the text
 	}
 	return &fail.Error{Where: where(s.From), Doing: s.Doing, Err: err, Hint: hintFor(s.Doing, err)}

@@ -174,8 +174,9 @@ type maker struct {
 	spec    *specs.Spec
 	inputs  []int // descriptors of the program
 	states  map[int]string
-	output  int // index of the input that hooks in the container print to; 0: none
-	gate    int // our side
+	userns  map[string]int // that describe mappings of ids, by their text
+	output  int            // index of the input that hooks in the container print to; 0: none
+	gate    int            // our side
 	early   []message
 	pid     int // our child, which the init may be a child of
 	pidFD   int
@@ -318,7 +319,9 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	case plan.OpenNamespace:
 		fd, err = sys.Open(h.Path, linux.O_RDONLY)
 	case plan.CloneTree:
-		fd, err = cloneTree(h)
+		fd, err = m.cloneTree(h)
+	case plan.MakeFS:
+		fd, err = m.makeFS(h)
 	case plan.CloneDevice:
 		fd, err = cloneDevice(h)
 	case plan.StateFile:
@@ -338,41 +341,6 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 		m.inputs[h.Input] = fd
 	}
 	return err
-}
-
-// cloneTree copies mounts of the host and sets what the config says on the copy,
-// which is nowhere yet.
-func cloneTree(h *plan.HostStep) (int, error) {
-	fd, err := sys.CloneTree(h.Path, h.Recursive)
-	if err != nil {
-		return -1, err
-	}
-	for _, a := range h.Attrs {
-		attr := sys.MountAttr{Set: a.Set, Clear: a.Clear, Propagation: a.Propagation}
-		if err := sys.MountSetattr(fd, a.Recursive, attr); err != nil {
-			sys.Close(fd)
-			return -1, err
-		}
-	}
-	return fd, nil
-}
-
-// cloneDevice copies the mount of a device node and makes sure that it is the
-// device that it should be, by the descriptor (CVE-2025-31133).
-func cloneDevice(h *plan.HostStep) (int, error) {
-	fd, err := sys.CloneTree(h.Path, false)
-	if err != nil {
-		return -1, err
-	}
-	mode, rdev, err := sys.Fstat(fd)
-	if err == nil && (mode&linux.S_IFMT != h.Mode || rdev != h.Rdev) {
-		err = &fail.Error{Doing: h.Doing + ": it is not the device that its name promises"}
-	}
-	if err != nil {
-		sys.Close(fd)
-		return -1, err
-	}
-	return fd, nil
 }
 
 func (m *maker) spawn(h *plan.HostStep, image *launch.Image) error {
@@ -417,6 +385,10 @@ func (m *maker) hangUp() {
 	for _, fd := range m.inputs {
 		sys.Close(fd)
 	}
+	for _, fd := range m.userns {
+		sys.Close(fd)
+	}
+	m.userns = nil
 	sys.Close(m.gate)
 	m.gate = -1
 }

@@ -7,6 +7,8 @@
 // it from JSON, so that a plan for another machine can be made anywhere.
 package facts
 
+import "strings"
+
 // Facts is what one machine answered.
 type Facts struct {
 	Kernel       string          `json:"kernel"` // release, "6.18.44"
@@ -19,13 +21,30 @@ type Facts struct {
 	Namespaces   []string        `json:"namespaces"`           // kinds in /proc/self/ns, by the spec's names
 	RootMounts   int             `json:"rootMounts"`           // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup       Cgroup          `json:"cgroup"`
-	Files        map[string]Kind `json:"files,omitempty"` // what lies at the host paths that the config names
+	Files        map[string]Kind `json:"files,omitempty"` // what lies at the host paths that the config names, and at those of [InImage]
 }
 
 // A Kind is what lies at a host path.
 type Kind struct {
 	Mode uint32 `json:"mode"` // st_mode with its type bits, stat(2); 0: nothing is there
 	Rdev uint64 `json:"rdev,omitempty"`
+	Link string `json:"link,omitempty"` // the path is a symbolic link, to this
+}
+
+const imagePrefix = "image:"
+
+// InImage is how a path of the container is named among the paths of the host:
+// what lies there in the image, looked up as in a container whose root is root.
+// The name has no empty components.
+func InImage(root, name string) string { return imagePrefix + root + "//" + name }
+
+// CutImage undoes [InImage].
+func CutImage(path string) (root, name string, ok bool) {
+	rest, ok := strings.CutPrefix(path, imagePrefix)
+	if i := strings.LastIndex(rest, "//"); ok && i >= 0 {
+		return rest[:i], rest[i+2:], true
+	}
+	return "", "", false
 }
 
 // Cgroup is the cgroup hierarchies that are mounted: cgroups(7).

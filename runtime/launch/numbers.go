@@ -25,6 +25,7 @@ var numbers = [prog.Syscalls]uint16{
 	prog.Fsetxattr:        linux.SYS_FSETXATTR,
 	prog.Fsmount:          linux.SYS_FSMOUNT,
 	prog.Fsopen:           linux.SYS_FSOPEN,
+	prog.Fspick:           linux.SYS_FSPICK,
 	prog.Futex:            linux.SYS_FUTEX,
 	prog.Ioctl:            linux.SYS_IOCTL,
 	prog.IoprioSet:        linux.SYS_IOPRIO_SET,

@@ -20,6 +20,9 @@ type Spawn struct {
 	Preserve []int  // descriptors from 3 on that the container keeps
 	Inputs   []int  // of the program, in its order
 	CgroupFD int    // cgroup v2 directory to be born in; -1: that of the caller
+
+	// The ids of a user namespace to be born in; none: that of the caller.
+	UIDs, GIDs []syscall.SysProcIDMap
 }
 
 // Start starts the process and returns its pid. Its environment is empty, as
@@ -42,6 +45,10 @@ func (s Spawn) Start() (pid int, err error) {
 	attr := &syscall.ProcAttr{Files: files, Env: []string{}, Sys: &syscall.SysProcAttr{}}
 	if s.CgroupFD >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, s.CgroupFD
+	}
+	if len(s.UIDs) > 0 {
+		attr.Sys.Cloneflags, attr.Sys.UidMappings, attr.Sys.GidMappings = syscall.CLONE_NEWUSER, s.UIDs, s.GIDs
+		attr.Sys.GidMappingsEnableSetgroups = true
 	}
 	return syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(len(files)-1), []string{Name}, attr)
 }

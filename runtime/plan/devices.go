@@ -11,6 +11,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
@@ -36,7 +37,7 @@ func (c *compiler) devices() {
 		return
 	}
 	dev := c.mountAt("dev")
-	if dev != nil && parseOptions(dev.Options).bind {
+	if dev != nil && config.IsBind(dev.Options) {
 		return
 	}
 	made := map[string]bool{}
@@ -77,7 +78,7 @@ func (c *compiler) mountAt(name string) *specs.Mount {
 func (c *compiler) onTmpfs(name string) bool {
 	for dir := parentOf(name); dir != ""; dir = parentOf(dir) {
 		if m := c.mountAt(dir); m != nil {
-			return m.Type == "tmpfs" && !parseOptions(m.Options).bind
+			return m.Type == "tmpfs" && !config.IsBind(m.Options)
 		}
 	}
 	return false
@@ -231,7 +232,7 @@ func (c *compiler) console() {
 	c.sendFD(Console, "hand it over", c.ptmx)
 	tree := b.Get("console", "copy the mount of the terminal", prog.OpenTree, c.slave.Arg(), b.String(""),
 		flags(linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_EMPTY_PATH, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH"))
-	if dev := c.mountAt("dev"); dev == nil || !parseOptions(dev.Options).bind {
+	if dev := c.mountAt("dev"); dev == nil || !config.IsBind(dev.Options) {
 		c.attach("mount it on /dev/console", tree.Arg(), c.nodeTarget("dev/console"), onFD)
 	}
 }

@@ -21,15 +21,19 @@ func TestMountOption(t *testing.T) {
 		noatime, strict, atime    = linux.MOUNT_ATTR_NOATIME, linux.MOUNT_ATTR_STRICTATIME, linux.MOUNT_ATTR__ATIME
 	)
 	want := map[string]option{
-		"defaults": {}, "async": {}, "loud": {}, "silent": {}, "nomand": {}, "noiversion": {}, "nolazytime": {},
-		"bind": {bind: true}, "rbind": {bind: true, recursive: true}, "remount": {remount: true}, "tmpcopyup": {copyUp: true},
+		"defaults": {}, "loud": {}, "silent": {}, "noiversion": {},
+		"bind": {asks: bind}, "rbind": {asks: bind, recursive: true}, "remount": {asks: remount}, "tmpcopyup": {asks: copyUp},
+		"copy-symlink": {asks: copySymlink}, "src-nofollow": {asks: srcNofollow}, "dest-nofollow": {asks: destNofollow},
+		"idmap": {asks: idmap}, "ridmap": {asks: idmap, recursive: true}, "idmap=uids=0-1-2;gids=0-1-2": {asks: idmap},
 		"ro": {set: ro}, "rw": {clear: ro}, "nosuid": {set: nosuid}, "suid": {clear: nosuid},
 		"nodev": {set: nodev}, "dev": {clear: nodev}, "noexec": {set: noexec}, "exec": {clear: noexec},
 		"nosymfollow": {set: nosymfollow}, "symfollow": {clear: nosymfollow},
 		"nodiratime": {set: nodiratime}, "diratime": {clear: nodiratime},
 		"noatime": {set: noatime, clear: atime}, "strictatime": {set: strict, clear: atime},
-		"relatime": {clear: atime}, "atime": {clear: atime}, "norelatime": {clear: atime}, "nostrictatime": {clear: atime},
-		"sync": {super: "sync"}, "dirsync": {super: "dirsync"}, "lazytime": {super: "lazytime"}, "mand": {super: "mand"}, "iversion": {super: "iversion"},
+		"relatime": {clear: atime}, "atime": {clear: atime, undo: true, set: noatime}, "norelatime": {clear: atime, undo: true}, "nostrictatime": {clear: atime, undo: true, set: strict},
+		"sync": {super: "sync"}, "async": {super: "async"}, "dirsync": {super: "dirsync"}, "lazytime": {super: "lazytime"}, "nolazytime": {super: "nolazytime"},
+		"mand": {super: "mand"}, "nomand": {super: "nomand"}, "iversion": {super: "iversion"},
+		"rsync": {super: "sync"}, "rasync": {super: "async"}, "rdirsync": {super: "dirsync"}, "rmand": {super: "mand"}, "rnomand": {super: "nomand"},
 		"private": {propagation: linux.MS_PRIVATE}, "shared": {propagation: linux.MS_SHARED},
 		"slave": {propagation: linux.MS_SLAVE}, "unbindable": {propagation: linux.MS_UNBINDABLE},
 	}
@@ -44,7 +48,7 @@ func TestMountOption(t *testing.T) {
 			t.Errorf("%s: got %+v (%v), want %+v", name, got, known, o)
 		}
 	}
-	for _, name := range []string{"", "r", "rdefaults", "rsync", "rrbind", "rremount", "rrro", "mode=755", "size=1k", "Ro", "nosuid ", "idmap"} {
+	for _, name := range []string{"", "r", "rdefaults", "rlazytime", "rrbind", "rremount", "rtmpcopyup", "rsrc-nofollow", "rrro", "rridmap", "mode=755", "size=1k", "Ro", "nosuid ", "idmaps"} {
 		if got, known := mountOption(name); known {
 			t.Errorf("%q is known as %+v", name, got)
 		}
@@ -65,13 +69,22 @@ func TestParseOptions(t *testing.T) {
 		{[]string{"rw", "ro"}, mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "rw,ro"}}},
 		{[]string{"noatime", "strictatime"}, mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_STRICTATIME, Clear: atime, Text: "noatime,strictatime"}}},
 		{[]string{"noatime", "relatime"}, mountOptions{flat: MountAttr{Clear: atime, Text: "noatime,relatime"}}},
-		{[]string{"rbind", "rro", "nosuid", "rprivate"}, mountOptions{bind: true, recursive: true,
+		{[]string{"noatime", "nostrictatime"}, mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOATIME, Clear: atime, Text: "noatime"}}},
+		{[]string{"strictatime", "nostrictatime"}, mountOptions{flat: MountAttr{Clear: atime, Text: "strictatime,nostrictatime"}}},
+		{[]string{"noatime", "norelatime"}, mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOATIME, Clear: atime, Text: "noatime"}}},
+		{[]string{"noatime", "atime"}, mountOptions{flat: MountAttr{Clear: atime, Text: "noatime,atime"}}},
+		{[]string{"ratime"}, mountOptions{deep: MountAttr{Clear: atime, Text: "ratime"}}},
+		{[]string{"rrelatime"}, mountOptions{deep: MountAttr{Clear: atime, Text: "rrelatime"}}},
+		{[]string{"rbind", "ridmap"}, mountOptions{asks: bind | idmap, recursive: true}},
+		{[]string{"ridmap", "bind"}, mountOptions{asks: bind | idmap}},
+		{[]string{"sync", "async"}, mountOptions{super: []string{"sync", "async"}}},
+		{[]string{"rbind", "rro", "nosuid", "rprivate"}, mountOptions{asks: bind, recursive: true,
 			flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID, Text: "nosuid"}, deep: MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "rro"},
 			propagation: MountAttr{Propagation: linux.MS_PRIVATE, Recursive: true, Text: "rprivate"}}},
 		{[]string{"slave", "shared"}, mountOptions{propagation: MountAttr{Propagation: linux.MS_SHARED, Text: "shared"}}},
-		{[]string{"rbind", "bind"}, mountOptions{bind: true, recursive: true}},
+		{[]string{"rbind", "bind"}, mountOptions{asks: bind, recursive: true}},
 		{[]string{"mode=755", "sync", "size=1k", "noexec"}, mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOEXEC, Text: "noexec"}, super: []string{"sync"}, data: []string{"mode=755", "size=1k"}}},
-		{[]string{"remount", "tmpcopyup"}, mountOptions{remount: true, copyUp: true}},
+		{[]string{"remount", "tmpcopyup"}, mountOptions{asks: remount | copyUp}},
 	} {
 		c.want.deep.Recursive = true
 		if got := parseOptions(c.options); !reflect.DeepEqual(got, c.want) {
@@ -111,6 +124,33 @@ func TestBindAttrs(t *testing.T) {
 		}
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%q in a root %q: got %q, want %q", c.options, c.root, got, c.want)
+		}
+	}
+}
+
+// TestParameters: what fsconfig(2) is told.
+func TestParameters(t *testing.T) {
+	long := strings.Repeat("/a", 100)
+	for _, c := range []struct {
+		kind, source string
+		options      []string
+		want         string
+	}{
+		{"tmpfs", "shm", []string{"size=1k,mode=755", "nosuid"}, "source=shm size=1k mode=755"},
+		{"tmpfs", "", []string{"ro", "noswap"}, "noswap"},
+		{"ext4", "/dev/x", []string{"ro", "sync", "iversion", "lazytime"}, "source=/dev/x sync i_version lazytime ro"},
+		{"ext4", "/dev/x", []string{"ro", "rw"}, "source=/dev/x"},
+		{"tmpfs", "", []string{"sync", "rasync", "mand"}, "sync async mand"},
+		{"overlay", "overlay", []string{`lowerdir=/a\,b:/c,upperdir=/d`}, `source=overlay lowerdir=/a\,b:/c upperdir=/d`},
+		{"overlay", "", []string{"lowerdir=" + long + ":/b" + long + `\:c`}, "lowerdir+=" + long + " lowerdir+=/b" + long + ":c"},
+		{"x", "", []string{"a=", "b"}, "a= b"},
+	} {
+		var got []string
+		for _, p := range parameters(c.kind, c.source, parseOptions(c.options)) {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s %q: got %q, want %q", c.kind, c.options, got, c.want)
 		}
 	}
 }

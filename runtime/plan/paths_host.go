@@ -7,10 +7,13 @@ import (
 	"path"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/runtime/facts"
 )
 
 // HostPaths returns the paths of the host that the config names and that
-// [Compile] wants to know the kind of: facts.Facts.Files.
+// [Compile] wants to know the kind of: facts.Facts.Files. Those of the image are
+// of mounts that depend on what they cover.
 func HostPaths(bundle string, spec *specs.Spec) []string {
 	var list []string
 	add := func(p string) {
@@ -25,9 +28,21 @@ func HostPaths(bundle string, spec *specs.Spec) []string {
 	if spec.Root != nil {
 		add(spec.Root.Path)
 	}
+	root := ""
+	if len(list) > 0 {
+		root = list[0]
+	}
 	for i := range spec.Mounts {
-		if parseOptions(spec.Mounts[i].Options).bind {
-			add(spec.Mounts[i].Source)
+		m := &spec.Mounts[i]
+		switch o := parseOptions(m.Options); {
+		case o.is(remount):
+		case o.is(bind):
+			add(m.Source)
+			if o.is(copySymlink) {
+				list = append(list, facts.InImage(root, inside(m.Destination)))
+			}
+		case m.Type == "tmpfs" && !hasMode(o.data):
+			list = append(list, facts.InImage(root, inside(m.Destination)))
 		}
 	}
 	if spec.Linux != nil {

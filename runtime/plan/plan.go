@@ -75,7 +75,9 @@ type HostStep struct {
 	Value     string // what is written
 	Input     prog.Input
 	Recursive bool
-	Attrs     []MountAttr // CloneTree: what is set on the copy, in this order
+	NoFollow  bool        // CloneTree: of the symbolic link that Path is
+	Attrs     []MountAttr // CloneTree, MakeFS: what is set on the mount, in this order
+	FS        *FileSystem // MakeFS
 	Rdev      uint64      // CloneDevice: what the file must be
 	Mode      uint32
 	Rlimit    specs.POSIXRlimit
@@ -96,6 +98,7 @@ type Gate struct {
 type MountAttr struct {
 	Set, Clear, Propagation uint64
 	Recursive               bool
+	IDMap                   *config.IDMap // MOUNT_ATTR_IDMAP
 	Text                    string
 }
 
@@ -110,6 +113,7 @@ const (
 	OpenTasks              // a cgroup file that the program writes to
 	OpenNamespace          // a namespace to join
 	CloneTree              // a detached copy of a mount, with Attrs
+	MakeFS                 // a mount of a new file system, with Attrs
 	CloneDevice            // the same of a device node, verified by its inode
 	StateFile              // a memfd with the state for hooks in the container; Value is the status
 	OutputFile             // a memfd for what hooks in the container print
@@ -176,7 +180,7 @@ func (c *compiler) phases() {
 	for _, phase := range []func(){
 		c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
-		c.createHooks, c.paths, c.pivot,
+		c.createHooks, c.readonlyMounts, c.paths, c.pivot,
 		c.cwd, c.scheduling, c.identity, c.created, c.start,
 	} {
 		if c.refused() {
@@ -196,6 +200,7 @@ type compiler struct {
 	all   bool // no error ends it: all are wanted, and no plan
 	b     prog.Builder
 
+	late           []lateReadonly
 	targets        []string   // where the config mounts something, as inside has it
 	opens          []HostStep // those that open inputs
 	early          int        // inputs that the process starts with; the rest is sent

@@ -132,9 +132,10 @@ func TestCapabilitiesThatCannotBeGranted(t *testing.T) {
 // TestHostPaths are those that a config names: what plan wants to know.
 func TestHostPaths(t *testing.T) {
 	s := &specs.Spec{Root: &specs.Root{Path: "rootfs"}, Mounts: []specs.Mount{
-		mount("/a", "bind", "/srv", "rbind"), mount("/b", "none", "rel", "bind"), mount("/c", "tmpfs", "tmpfs"), mount("/d", "bind", "", "bind")},
+		mount("/a", "bind", "/srv", "rbind"), mount("/b", "none", "rel", "bind"), mount("/c/../c/", "tmpfs", "tmpfs"), mount("/d", "bind", "", "bind"),
+		mount("/e", "tmpfs", "tmpfs", "size=1k,mode=700"), mount("/f", "tmpfs", "", "remount"), mount("/g", "bind", "/ln", "bind", "copy-symlink")},
 		Linux: &specs.Linux{Devices: []specs.LinuxDevice{{Path: "/dev/kvm"}}}}
-	want := "/bundle/rootfs /srv /bundle/rel /dev/kvm"
+	want := "/bundle/rootfs /srv /bundle/rel image:/bundle/rootfs//c /ln image:/bundle/rootfs//g /dev/kvm"
 	if got := strings.Join(plan.HostPaths("/bundle", s), " "); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

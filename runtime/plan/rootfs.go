@@ -71,12 +71,17 @@ func (c *compiler) attachRoot(name string, root prog.Arg) {
 	}
 }
 
-// rootPath is root.path on the host.
-func (c *compiler) rootPath() string {
-	root := c.spec.Root.Path
-	if !path.IsAbs(root) {
-		root = path.Join(c.Bundle, root)
+// rootDir is root.path on the host.
+func (c *compiler) rootDir() string {
+	if root := c.spec.Root.Path; path.IsAbs(root) {
+		return root
 	}
+	return path.Join(c.Bundle, c.spec.Root.Path)
+}
+
+// rootPath is rootDir, which must be a directory.
+func (c *compiler) rootPath() string {
+	root := c.rootDir()
 	kind, ok := c.Facts.Files[root]
 	switch {
 	case !ok || kind.Mode == 0:
@@ -131,11 +136,9 @@ func (c *compiler) sharedMounts() {
 	case c.spec.Process.Terminal:
 		c.refuse("process.terminal", "there is no new mount namespace for the terminal", 0, hint)
 	}
-	root := c.spec.Root.Path
+	root := c.rootDir()
 	if _, _, joined := c.namespace(specs.MountNamespace); !joined {
 		root = c.rootPath()
-	} else if !path.IsAbs(root) {
-		root = path.Join(c.Bundle, root)
 	}
 	c.b.From("root.path")
 	c.root = c.b.Get("root", "open "+root, prog.Openat, prog.Const(atFDCWD, "AT_FDCWD"), c.b.String(root),

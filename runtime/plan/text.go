@@ -71,7 +71,7 @@ func afterLast(s, sep string) string { return s[strings.LastIndex(s, sep)+1:] }
 // resultOf is the descriptor of the program that a host step opens.
 func (p *Plan) resultOf(h *HostStep) string {
 	switch h.Do {
-	case Socketpair, Listen, OpenTasks, OpenNamespace, CloneTree, CloneDevice, StateFile, OutputFile:
+	case Socketpair, Listen, OpenTasks, OpenNamespace, CloneTree, MakeFS, CloneDevice, StateFile, OutputFile:
 		return p.Init.Inputs[h.Input]
 	}
 	return ""
@@ -96,11 +96,12 @@ func (h *HostStep) call() string {
 		if h.Recursive {
 			text += "|RECURSIVE"
 		}
-		text += ")"
-		for _, a := range h.Attrs {
-			text += " {" + a.Text + "}"
+		if h.NoFollow {
+			text += "|NOFOLLOW"
 		}
-		return text
+		return text + ")" + attrText(h.Attrs)
+	case MakeFS:
+		return h.FS.call() + attrText(h.Attrs)
 	case CloneDevice:
 		kind := "c"
 		if h.Mode == linux.S_IFBLK {
@@ -159,3 +160,10 @@ func width(s string) int { return len([]rune(s)) }
 func fill(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
 
 func pad(s string, n int) string { return strings.Repeat(" ", max(0, n-width(s))) + s }
+
+func attrText(attrs []MountAttr) (text string) {
+	for _, a := range attrs {
+		text += " {" + a.Text + "}"
+	}
+	return text
+}

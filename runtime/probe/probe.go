@@ -72,15 +72,39 @@ func namespaces() ([]string, error) {
 	return kinds, nil
 }
 
-// kinds looks at host paths.
+// kinds looks at host paths, and at what they are named for in an image. What
+// cannot be looked at in an image is unknown: mounting on it will say why.
 func kinds(paths []string) (map[string]facts.Kind, error) {
 	found := make(map[string]facts.Kind, len(paths))
 	for _, path := range paths {
-		mode, rdev, err := sys.StatPath(path)
-		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR) {
+		root, name, inImage := facts.CutImage(path)
+		var kind facts.Kind
+		var err error
+		if inImage {
+			kind, err = lookIn(root, name)
+		} else {
+			kind, err = kindOf(linux.AT_FDCWD, path)
+		}
+		switch {
+		case err == nil, errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
+			found[path] = kind
+		case !inImage:
 			return nil, &fail.Error{Doing: "look at a host path", Err: err}
 		}
-		found[path] = facts.Kind{Mode: mode, Rdev: rdev}
 	}
 	return found, nil
+}
+
+func lookIn(root, name string) (facts.Kind, error) {
+	fd, err := sys.Open(root, linux.O_PATH|linux.O_DIRECTORY)
+	if err != nil {
+		return facts.Kind{}, err
+	}
+	defer sys.Close(fd)
+	return kindOf(fd, name)
+}
+
+func kindOf(dir int, name string) (k facts.Kind, err error) {
+	k.Mode, k.Rdev, k.Link, err = sys.Look(dir, name)
+	return k, err
 }

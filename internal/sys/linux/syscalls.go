@@ -22,6 +22,7 @@ const (
 	SYS_FSETXATTR         = unix.SYS_FSETXATTR
 	SYS_FSMOUNT           = unix.SYS_FSMOUNT
 	SYS_FSOPEN            = unix.SYS_FSOPEN
+	SYS_FSPICK            = unix.SYS_FSPICK
 	SYS_FUTEX             = unix.SYS_FUTEX
 	SYS_IOCTL             = unix.SYS_IOCTL
 	SYS_IOPRIO_SET        = unix.SYS_IOPRIO_SET
