@@ -47,7 +47,7 @@ exit status:
 		}, command.LogFlags()...),
 		Verbs: append([]command.Verb{
 			createVerb(), startVerb(), runVerb(), stateVerb(), killVerb(), deleteVerb(), listVerb(),
-			pauseVerb(), resumeVerb(), psVerb(), waitVerb(), gcVerb(),
+			pauseVerb(), resumeVerb(), updateVerb(), psVerb(), waitVerb(), gcVerb(),
 			specVerb(), checkVerb(), planVerb(), featuresVerb(),
 		}, command.CompletionVerbs(operands)...),
 	}

@@ -23,7 +23,7 @@ import (
 
 // verbsOfOne is all verbs that work on one container, with what they need besides.
 var verbsOfOne = [][]string{{"start"}, {"state"}, {"kill"}, {"kill", "--all"}, {"delete"}, {"pause"}, {"resume"}, {"ps"}, {"ps", "--format", "json"},
-	{"wait"}}
+	{"wait"}, {"update", "--pids-limit", "5"}}
 
 // TestRootBadIDs: no verb takes an id that is none, or says anything but that
 // there is no such container for one that is.
@@ -108,7 +108,7 @@ func TestRootForeignState(t *testing.T) {
 	}
 	v.damage(func([]byte) []byte { return []byte(whole) })
 	must(t, os.Chown(filepath.Join(v.state, v.id, "state.json"), 1234, 1234))
-	for _, verb := range [][]string{{"start"}, {"kill"}, {"kill", "-a"}, {"delete"}, {"delete", "--force"}, {"pause"}, {"resume"}} {
+	for _, verb := range [][]string{{"start"}, {"kill"}, {"kill", "-a"}, {"delete"}, {"delete", "--force"}, {"pause"}, {"resume"}, {"update", "--pids-limit", "5"}} {
 		expectError(t, v.coracle(append(slices.Clone(verb), v.id)...), "its state belongs to user 1234")
 	}
 	if got := v.coracle("list"); !strings.Contains(got.stdout, "#1234") {

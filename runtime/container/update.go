@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package container
+
+import (
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/runtime/cgroup"
+	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/probe"
+)
+
+// Update changes limits of a container that has not ended. It is done when the
+// kernel has all of them; when it refuses one, those before it are put back.
+func (s Store) Update(id string, r *specs.LinuxResources, warn func(string, ...any)) error {
+	return s.change(id, func(state *State, now Status) error {
+		if now != Running && now != Created && now != Paused {
+			return &fail.Error{Where: id, Err: ErrNotRunning}
+		}
+		f, err := probe.Cgroup()
+		if err != nil {
+			return err
+		}
+		ops, warnings, err := resources.Update(state.Cgroups, r, f, cgroup.Read)
+		if err != nil {
+			return err
+		}
+		for _, w := range warnings {
+			warn("%s", w)
+		}
+		kills, _ := cgroup.OOMKills(state.Cgroups)
+		if err := cgroup.Update(ops); err != nil {
+			return err
+		}
+		// v2 ends processes rather than refuse a limit below what is in use.
+		if after, _ := cgroup.OOMKills(state.Cgroups); after > kills {
+			warn("%s: the kernel killed %d processes of the container to get below the new limit", id, after-kills)
+		}
+		return nil
+	})
+}
