@@ -59,3 +59,21 @@ type Hierarchy struct {
 	Controllers []string `json:"controllers"` // v1: as mounted, or "name=systemd"; v2: of the root's cgroup.controllers
 	Own         string   `json:"own"`         // the runtime's own cgroup, from Mount: "/" or "/user.slice"
 }
+
+// AtLeast tells whether the kernel is of this version or a newer one; one whose
+// release says no version is taken for an old one.
+func (f Facts) AtLeast(major, minor int) bool {
+	var have [2]int
+	part := 0
+	for _, r := range f.Kernel {
+		if r >= '0' && r <= '9' {
+			have[part] = min(have[part]*10+int(r-'0'), 1e6)
+			continue
+		}
+		if r != '.' || part == 1 {
+			break
+		}
+		part = 1
+	}
+	return have[0] > major || have[0] == major && have[1] >= minor
+}

@@ -23,6 +23,9 @@ type received struct {
 // input adds a descriptor that the parent opens: before it starts the process or,
 // behind receive, while the process makes namespaces.
 func (c *compiler) input(name string, s HostStep) prog.Input {
+	if c.opens == nil {
+		c.opens = make([]HostStep, 0, 32)
+	}
 	s.Input = c.b.Input(name)
 	c.opens = append(c.opens, s)
 	return s.Input

@@ -71,10 +71,10 @@ func (c *compiler) readonlyPath(name string) {
 }
 
 // scratch makes a read-only tmpfs with what masks are made of: a null device and
-// an empty directory. Only mounts of a namespace can be copied (before Linux
-// 6.15), so it is attached on top of the host's root, below the container's, and
-// goes when the host's root is detached. Hooks that enter the mount namespace
-// would land on it, so it comes after them.
+// an empty directory. Before Linux 6.15 only mounts of a namespace can be copied:
+// there it is attached on top of the host's root, below the container's, and goes
+// when the host's root is detached. Hooks that enter the mount namespace would
+// land on it, so it comes after them.
 //
 // In a user namespace nodes cannot be made; the null device is the host's then,
 // which the parent verifies.
@@ -82,7 +82,9 @@ func (c *compiler) scratch() {
 	b := &c.b
 	b.From("linux.maskedPaths")
 	tmpfs := c.newFS("tmpfs", "masks", "tmpfs", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,noexec"}, data: []string{"mode=755"}})
-	c.attach("attach it below the root to be", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
+	if c.attachesScratch() {
+		c.attach("attach it below the root to be", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
+	}
 	b.Do("make an empty directory", prog.Mkdirat, tmpfs.Arg(), b.String("empty"), prog.Const(0o555, "0555"))
 	if _, _, user := c.namespace(specs.UserNamespace); user {
 		b.Do("make a file for the null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFREG, "S_IFREG"), prog.Int(0))
@@ -96,6 +98,12 @@ func (c *compiler) scratch() {
 	c.empty = b.Get("empty", "open the directory", prog.Openat, tmpfs.Arg(), b.String("empty"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Arg()
 	b.Do("make it read-only", prog.MountSetattr, tmpfs.Arg(), b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
 		c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
+}
+
+// attachesScratch tells whether what scratch makes has to be attached. To detach
+// it is one more wait for RCU.
+func (c *compiler) attachesScratch() bool {
+	return len(c.spec.Linux.MaskedPaths) > 0 && !c.Facts.AtLeast(6, 15)
 }
 
 // maskedPath covers a file with the null device, and a directory with the empty

@@ -11,6 +11,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -283,7 +284,8 @@ func (c *compiler) begin() {
 // makeCgroups makes the cgroup that the process is born in, starts it, and makes
 // the others and their limits while it makes namespaces.
 func (c *compiler) makeCgroups() {
-	var rest []HostStep
+	c.plan.Host = slices.Grow(c.plan.Host, 96)
+	rest := make([]HostStep, 0, len(c.plan.Cgroup.Make)+len(c.plan.Cgroup.Limit))
 	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
 		for i := range list {
 			switch step := (HostStep{Do: CgroupOp, Op: &list[i], From: list[i].From}); {

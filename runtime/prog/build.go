@@ -40,6 +40,9 @@ func (b *Builder) Input(name string) Input {
 
 // Reg adds a register.
 func (b *Builder) Reg(name string) Reg {
+	if b.p.Regs == nil {
+		b.p.Regs = make([]string, 0, 96)
+	}
 	b.p.Regs = append(b.p.Regs, name)
 	return Reg(len(b.p.Regs))
 }
@@ -88,6 +91,9 @@ func (b *Builder) Jump(l Label) {
 
 // Data adds an item.
 func (b *Builder) Data(d Data) Arg {
+	if b.p.Data == nil {
+		b.p.Data = make([]Data, 0, 128)
+	}
 	b.p.Data = append(b.p.Data, d)
 	return Arg{Kind: Address, Value: uint64(len(b.p.Data) - 1)}
 }
