@@ -30,6 +30,8 @@ var (
 	CgroupV2 = Fact{"cgroup v2", missingV2}
 	// Netns is the right to make network namespaces.
 	Netns = Fact{"network namespaces", missingNetns}
+	// AppArmor is the kernel having it, enabled.
+	AppArmor = Fact{"AppArmor", missingAppArmor}
 	// Systemd is systemd being process 1.
 	Systemd = Fact{"systemd", missingSystemd}
 )
@@ -155,6 +157,13 @@ func missingNetns() string {
 	}()
 	if err := <-result; err != nil {
 		return "unshare(CLONE_NEWNET): " + err.Error()
+	}
+	return ""
+}
+
+func missingAppArmor() string {
+	if _, err := os.Stat("/sys/kernel/security/apparmor"); err != nil {
+		return "the kernel has none, or it is disabled; tests/vm has a machine where it is not"
 	}
 	return ""
 }

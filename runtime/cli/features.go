@@ -58,8 +58,8 @@ const featuresText = `{
     "capabilities": %s,
     "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
     "seccomp": {"enabled": false},
-    "apparmor": {"enabled": false},
-    "selinux": {"enabled": false},
+    "apparmor": {"enabled": true},
+    "selinux": {"enabled": true},
     "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
     "memoryPolicy": {"modes": %s, "flags": %s},
     "mountExtensions": {"idmap": {"enabled": true}},
@@ -69,7 +69,7 @@ const featuresText = `{
     "io.github.coracle-oci.version": %s,
     "io.github.coracle-oci.commit": %s
   },
-  "potentiallyUnsafeConfigAnnotations": []
+  "potentiallyUnsafeConfigAnnotations": ["run.oci.mount_context_type"]
 }
 `
 

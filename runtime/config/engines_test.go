@@ -15,9 +15,9 @@ import (
 // the fields that have been taken out of ../plan/testdata/configs.
 var refused = map[string][]string{
 	"buildah-run":     {"linux.seccomp"},
-	"docker-apparmor": {"process.apparmorProfile", "linux.seccomp"},
+	"docker-apparmor": {"linux.seccomp"},
 	"docker-limits":   {"linux.seccomp"},
-	"podman-selinux":  {"process.selinuxLabel", "linux.seccomp", "linux.mountLabel"},
+	"podman-selinux":  {"linux.seccomp"},
 }
 
 // TestEngineConfigs: the configs of engines are valid, but for what is not
@@ -67,7 +67,7 @@ func BenchmarkValidate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c.Linux.Seccomp, c.Linux.MountLabel, c.Process.SelinuxLabel = nil, "", ""
+	c.Linux.Seccomp = nil
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := Validate(c); err != nil {

@@ -36,7 +36,7 @@ func (v *validator) linux() {
 		v.absolute(name, path("linux.readonlyPaths[%d]", i))
 	}
 	v.unsupported(l.Seccomp != nil, path("linux.seccomp"), "remove it to run without a filter of system calls")
-	v.unsupported(l.MountLabel != "", path("linux.mountLabel"), "remove it to run without SELinux labels on mounts")
+	v.label(l.MountLabel, path("linux.mountLabel"))
 	v.unsupported(l.IntelRdt != nil, path("linux.intelRdt"), "remove it to share cache and memory bandwidth")
 	v.unsupported(len(l.NetDevices) > 0, path("linux.netDevices"), "move the device with a createRuntime hook")
 	v.memoryPolicy(l.MemoryPolicy)

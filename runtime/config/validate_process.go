@@ -3,7 +3,11 @@
 
 package config
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // noID is (uid_t)-1: setresuid(2) and chown(2) read it as "leave the id as it
 // is", which would leave the process with the ids of the runtime.
@@ -37,12 +41,19 @@ func (v *validator) process() {
 	if adj := p.OOMScoreAdj; adj != nil && (*adj < -1000 || *adj > 1000) {
 		v.refuse(path("process.oomScoreAdj"), "%d is not between -1000 and 1000", *adj)
 	}
-	v.unsupported(p.ApparmorProfile != "" && p.ApparmorProfile != "unconfined", path("process.apparmorProfile"),
-		"remove it to run without an AppArmor profile")
-	v.unsupported(p.SelinuxLabel != "", path("process.selinuxLabel"), "remove it to run without an SELinux label")
+	v.label(p.ApparmorProfile, path("process.apparmorProfile"))
+	v.label(p.SelinuxLabel, path("process.selinuxLabel"))
 	v.scheduler(p.Scheduler)
 	v.ioPriority(p.IOPriority)
 	v.unsupported(p.ExecCPUAffinity != nil, path("process.execCPUAffinity"), "remove it; linux.resources.cpu.cpus is supported")
+}
+
+// label notes a label that would end, or be another order, in the file that it is
+// written to.
+func (v *validator) label(label string, where at) {
+	if strings.ContainsFunc(label, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		v.refuse(where, "%q has a control character", label)
+	}
 }
 
 func (v *validator) user(u *specs.User) {

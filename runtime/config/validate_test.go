@@ -170,6 +170,10 @@ func TestFindings(t *testing.T) {
 		{"rlimit soft", func(c *Config) { c.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU", Soft: 2, Hard: 1}} }, "process.rlimits[0].soft: 2 is more than the hard limit 1"},
 		{"oomScoreAdj", func(c *Config) { c.Process.OOMScoreAdj = &adj }, "process.oomScoreAdj: 1001 is not between -1000 and 1000"},
 
+		{"apparmorProfile", func(c *Config) { c.Process.ApparmorProfile = "a\nb" }, `process.apparmorProfile: "a\nb" has a control character`},
+		{"selinuxLabel", func(c *Config) { c.Process.SelinuxLabel = "a\tb" }, `process.selinuxLabel: "a\tb" has a control character`},
+		{"mountLabel", func(c *Config) { c.Linux.MountLabel = "a\x00" }, `linux.mountLabel: "a\x00" has a control character`},
+
 		{"mount without destination", mount(specs.Mount{Type: "proc"}), "mounts[0].destination: is missing"},
 		{"mount without type", mount(specs.Mount{Destination: "/a", Source: "/b"}), "mounts[0].type: is missing"},
 		{"bind without source", mount(specs.Mount{Destination: "/a", Options: []string{"rbind"}}), "mounts[0].source: is missing"},
@@ -278,11 +282,8 @@ func TestUnsupportedIsRefused(t *testing.T) {
 		field string
 		have  func(*Config)
 	}{
-		{"process.apparmorProfile", func(c *Config) { c.Process.ApparmorProfile = "docker-default" }},
-		{"process.selinuxLabel", func(c *Config) { c.Process.SelinuxLabel = "system_u:system_r:container_t:s0" }},
 		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
 		{"linux.seccomp", func(c *Config) { c.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow} }},
-		{"linux.mountLabel", func(c *Config) { c.Linux.MountLabel = "system_u:object_r:container_file_t:s0" }},
 		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
 		{"linux.netDevices", func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}} }},
 	} {

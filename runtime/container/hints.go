@@ -25,6 +25,7 @@ var hints = [...]struct {
 	{"follow no link to /", syscall.ELOOP, "the image has a symbolic link there, which could lead anywhere; make it a directory"},
 	{"raise the hard limit of RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},
 	{"set oom_score_adj", syscall.EACCES, "it cannot be lowered: coracle lacks CAP_SYS_RESOURCE"},
+	{"set the AppArmor profile to ", syscall.ENOENT, "no such profile is loaded: load it with apparmor_parser(8), see aa-status(8)"},
 	{"set the scheduler to SCHED_FIFO", syscall.EPERM, realtime},
 	{"set the scheduler to SCHED_RR", syscall.EPERM, realtime},
 	{"set the scheduler to SCHED_ISO", syscall.EINVAL, "the name is reserved, and Linux does not implement it"},

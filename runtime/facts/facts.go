@@ -21,7 +21,8 @@ type Facts struct {
 	Namespaces   []string        `json:"namespaces"`           // kinds in /proc/self/ns, by the spec's names
 	RootMounts   int             `json:"rootMounts"`           // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup       Cgroup          `json:"cgroup"`
-	Files        map[string]Kind `json:"files,omitempty"` // what lies at the host paths that the config names, and at those of [InImage]
+	Confined     bool            `json:"confined,omitempty"` // the runtime itself has an AppArmor profile; known if AppArmor's directory is asked for
+	Files        map[string]Kind `json:"files,omitempty"`    // what lies at the host paths that the config names, and at those of [InImage]
 }
 
 // A Kind is what lies at a host path.

@@ -89,7 +89,7 @@ func (c *compiler) fileSystem(i int, m *specs.Mount, name string, o mountOptions
 	if m.Type == "tmpfs" {
 		c.tmpfsMode(name, &o)
 	}
-	list := parameters(m.Type, source, o)
+	list := c.labelled(m.Type, parameters(m.Type, source, o))
 	for _, p := range list {
 		if len(p.Value) > valueMost {
 			c.refuse(field+".options", p.Key+" is longer than "+strconv.Itoa(valueMost)+" bytes", 0, "")
@@ -105,6 +105,7 @@ func (c *compiler) fileSystem(i int, m *specs.Mount, name string, o mountOptions
 	}
 	target := c.target(m, name, o)
 	if made != prog.Drop {
+		c.labelQueues(m.Type, made)
 		c.setRest(made, name, o)
 	}
 	c.attach("mount "+m.Type+" on /"+name, fd, target, onFD)
@@ -154,7 +155,7 @@ func (c *compiler) newFS(kind, name, source string, o mountOptions) prog.Reg {
 		on = " for /" + name
 	}
 	fs := b.Get("fs", "open "+kind+on, prog.Fsopen, b.String(kind), flags(linux.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC"))
-	c.configure(fs, parameters(kind, source, o))
+	c.configure(fs, c.labelled(kind, parameters(kind, source, o)))
 	b.Do("create "+kind+on, prog.Fsconfig, fs.Arg(), flags(linux.FSCONFIG_CMD_CREATE, "CMD_CREATE"), prog.Int(0), prog.Int(0), prog.Int(0))
 	return b.Get(kind, "make the mount of "+kind+on, prog.Fsmount, fs.Arg(), flags(linux.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"), prog.Const(o.flat.Set, orZero(o.flat.Text)))
 }

@@ -102,9 +102,7 @@ func (c *compiler) namespaces() {
 	c.becomeInit()
 	b.From("")
 	b.Do("lead a session", prog.Setsid)
-	if !c.NoNewKeyring {
-		b.Try(linux.ENOSYS, "join a new session keyring", prog.Keyctl, flags(linux.KEYCTL_JOIN_SESSION_KEYRING, "JOIN_SESSION_KEYRING"), b.String("_ses."+c.ID))
-	}
+	c.keyring()
 	c.names()
 }
 

@@ -5,23 +5,21 @@ package plan
 
 import (
 	"sort"
-	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
-// sysctl writes linux.sysctl through a procfs of our own that is mounted
-// nowhere: what the image or a volume has at /proc cannot misdirect it
-// (CVE-2019-16884 and its successors).
+// sysctl writes linux.sysctl through a procfs of our own.
 func (c *compiler) sysctl() {
 	if len(c.spec.Linux.Sysctl) == 0 {
 		return
 	}
 	c.b.From("linux.sysctl")
-	proc := c.newFS("proc", "", "", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,nodev,noexec"}})
+	proc := c.hostProcfs()
 	names := make([]string, 0, len(c.spec.Linux.Sysctl))
 	for name := range c.spec.Linux.Sysctl {
 		names = append(names, name)
@@ -30,12 +28,8 @@ func (c *compiler) sysctl() {
 	for _, name := range names {
 		c.b.From("linux.sysctl." + name)
 		value := c.spec.Linux.Sysctl[name]
-		file := "sys/" + name
-		if !strings.Contains(name, "/") { // sysctl(8): dots and slashes change places
-			file = "sys/" + strings.ReplaceAll(name, ".", "/")
-		}
-		fd := c.b.Get("sysctl", "open "+name, prog.Openat, proc.Arg(), c.b.String(file), flags(linux.O_WRONLY|linux.O_CLOEXEC, "O_WRONLY|O_CLOEXEC"))
-		c.b.Do("set "+name+" to "+value, prog.Write, fd.Arg(), c.b.String(value), prog.Int(len(value)))
+		file, _ := config.SysctlPath(name)
+		c.writeProc(proc, "sys/"+file, "open "+name, "set "+name+" to "+value, value)
 	}
 }
 

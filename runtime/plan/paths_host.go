@@ -45,6 +45,12 @@ func HostPaths(bundle string, spec *specs.Spec) []string {
 			list = append(list, facts.InImage(root, inside(m.Destination)))
 		}
 	}
+	if p := spec.Process; p != nil && p.ApparmorProfile != "" {
+		add(AppArmorDir)
+	}
+	if p := spec.Process; p != nil && p.SelinuxLabel != "" || spec.Linux != nil && spec.Linux.MountLabel != "" {
+		add(SELinuxFile)
+	}
 	if spec.Linux != nil {
 		for i := range spec.Linux.Devices {
 			add(spec.Linux.Devices[i].Path)

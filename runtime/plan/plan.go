@@ -180,9 +180,9 @@ func (c *compiler) phases() {
 	c.plan.Warnings = append(c.plan.Warnings, c.plan.Cgroup.Warnings...)
 	for _, phase := range []func(){
 		c.begin, c.oomScore, c.namespaces,
-		c.rootfs, c.mounts, c.devices, c.console, c.sysctl,
+		c.rootfs, c.mounts, c.devices, c.console, c.security, c.sysctl,
 		c.createHooks, c.readonlyMounts, c.paths, c.pivot,
-		c.cwd, c.scheduling, c.identity, c.created, c.start,
+		c.cwd, c.scheduling, c.labels, c.identity, c.created, c.start,
 	} {
 		if c.refused() {
 			return
@@ -216,6 +216,7 @@ type compiler struct {
 	dirs           map[string]prog.Reg
 	ptmx, slave    prog.Reg // of the terminal
 	devpts         prog.Reg // the mount of /dev/pts, if the config has one
+	proc           prog.Reg // a procfs that nobody else sees
 	umask          prog.Reg // of the caller
 	gone           prog.Label
 	state          map[string]prog.Input

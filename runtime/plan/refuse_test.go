@@ -59,6 +59,15 @@ func TestRefusals(t *testing.T) {
 		}, facts: func(f *facts.Facts) { f.Cgroup = facts.Cgroup{} }, want: "config.json mounts[6].type: no cgroup hierarchy is mounted on this machine"},
 		{name: "cgroup2 on v1", change: func(s *specs.Spec) { s.Mounts = append(s.Mounts, mount("/cg", "cgroup2", "cgroup")) },
 			want: "config.json mounts[7].type: cgroup v2 is not what this machine's controllers are on", hint: `"cgroup"`},
+		{name: "no AppArmor", change: func(s *specs.Spec) { s.Process.ApparmorProfile = "docker-default" }, facts: without(plan.AppArmorDir),
+			want: "config.json process.apparmorProfile: AppArmor is not enabled on this machine: there is no /sys/kernel/security/apparmor", hint: `"unconfined"`},
+		{name: "no SELinux", change: func(s *specs.Spec) { s.Process.SelinuxLabel = "u:r:t:s0" }, facts: without(plan.SELinuxFile),
+			want: "config.json process.selinuxLabel: SELinux is not enabled on this machine: there is no /sys/fs/selinux/enforce", hint: "remove it"},
+		{name: "no SELinux for mounts", change: func(s *specs.Spec) { s.Linux.MountLabel = "u:r:t:s0" }, facts: without(plan.SELinuxFile),
+			want: "config.json linux.mountLabel: SELinux is not enabled", hint: "remove it"},
+		{name: "no such context", change: func(s *specs.Spec) {
+			s.Linux.MountLabel, s.Annotations = "u:r:t:s0", map[string]string{plan.MountContext: "contexts"}
+		}, want: `config.json annotations["run.oci.mount_context_type"]: unknown kind of label contexts`, hint: "rootcontext"},
 		{name: "device twice", change: func(s *specs.Spec) {
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "c", Major: 1, Minor: 3}, {Path: "/dev/./x", Type: "c", Major: 1, Minor: 3}}
 		}, want: "config.json linux.devices[1].path: /dev/./x is listed twice"},
@@ -94,6 +103,10 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func without(file string) func(*facts.Facts) {
+	return func(f *facts.Facts) { f.Files[file] = facts.Kind{} }
 }
 
 // compileOn compiles for a machine that has all that the config names, less what

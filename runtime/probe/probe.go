@@ -6,6 +6,7 @@
 package probe
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"runtime"
@@ -40,8 +41,22 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
 		return f, err
 	}
-	f.Files, err = kinds(files)
+	if f.Files, err = kinds(files); err == nil && f.Files[appArmor].Mode != 0 {
+		f.Confined, err = confined()
+	}
 	return f, err
+}
+
+// appArmor is a path that is asked for if a profile is wanted.
+const appArmor = "/sys/kernel/security/apparmor"
+
+// confined tells whether this process has an AppArmor profile that it cannot leave.
+func confined() (bool, error) {
+	label, err := sys.ReadInto(nil, "/proc/self/attr/apparmor/current")
+	if err != nil {
+		return false, &fail.Error{Doing: "ask for the runtime's AppArmor profile", Err: err}
+	}
+	return string(bytes.TrimSpace(label)) != "unconfined", nil
 }
 
 // namespaces returns the kinds that this kernel was built with, sorted:

@@ -23,6 +23,8 @@ var excuses = []struct{ in, doing, from, reason string }{
 	{"plain user hooks terminal joined", "enter /", "process.cwd", "it stands there since the root was changed; seen in the case full"},
 	{"user terminal", "keep capabilities", "", "no capabilities are asked for; seen in the case full"},
 	{"user", "go on", "root.path", "the root is then attached where it is for want of the right to look root.path up, which only hooks could see"},
+	{"user", "go on", "linux.sysctl", "a procfs of our own can be mounted: this way is not taken"},
+	{"user", "open the host's /proc", "", "as above; where the caller's /proc is covered in parts: tests/root, TestRootRootlessNested"},
 	{"hooks", "tell who it is", "", "for a hook that outlives its timeout, which is ended by that: tests/root has one"},
 	{"hooks", "tell its status", "", "for the message of a hook that fails: tests/root has one"},
 	{"full", "set none", "", "the named hierarchy is there already, and its name says all; without it the kernel would look for controllers"},
