@@ -15,12 +15,13 @@ import (
 // verb that those scripts call: the program itself knows best what can be typed,
 // so the scripts know nothing. operands returns what can stand for an operand
 // such as "ID"; the global flags are those of the line that is completed.
-func CompletionVerbs(operands func(c *Call, kind string) []string) []Verb {
-	return []Verb{
-		{
-			Name: "completion", Args: "bash|zsh|fish", Min: 1, Max: 1,
-			Summary: "print a script that completes the command line in a shell",
-			Long: `
+func CompletionVerbs(operands func(c *Call, kind string) []string) []Maker {
+	return []Maker{
+		{"completion", func() Verb {
+			return Verb{
+				Name: "completion", Args: "bash|zsh|fish", Min: 1, Max: 1,
+				Summary: "print a script that completes the command line in a shell",
+				Long: `
 examples:
   coracle completion bash > /etc/bash_completion.d/coracle
   coracle completion zsh > /usr/local/share/zsh/site-functions/_coracle
@@ -30,22 +31,25 @@ examples:
 exit status:
   0  it was printed
   1  the shell is not known`,
-			Run: func(c *Call) error {
-				script := c.Program.Completion(c.Args[0])
-				if script == "" {
-					return &fail.Error{Doing: "unknown shell " + quote(c.Args[0]), Hint: "bash, zsh and fish are known"}
-				}
-				_, err := os.Stdout.WriteString(script)
-				return err
-			},
-		},
-		{
-			Name: "__complete", Hidden: true, Max: -1, Rest: true,
-			Run: func(c *Call) error {
-				_, err := os.Stdout.WriteString(complete(c.Program, c.Args, operands))
-				return err
-			},
-		},
+				Run: func(c *Call) error {
+					script := c.Program.Completion(c.Args[0])
+					if script == "" {
+						return &fail.Error{Doing: "unknown shell " + quote(c.Args[0]), Hint: "bash, zsh and fish are known"}
+					}
+					_, err := os.Stdout.WriteString(script)
+					return err
+				},
+			}
+		}},
+		{"__complete", func() Verb {
+			return Verb{
+				Name: "__complete", Hidden: true, Max: -1, Rest: true,
+				Run: func(c *Call) error {
+					_, err := os.Stdout.WriteString(complete(c.Program, c.Args, operands))
+					return err
+				},
+			}
+		}},
 	}
 }
 
@@ -152,7 +156,7 @@ func (c *completer) value(f *Flag, before, typed string) {
 }
 
 func (c *completer) verbs(typed string) {
-	for _, v := range c.call.Program.Verbs {
+	for _, v := range c.call.Program.all() {
 		if !v.Hidden {
 			c.offer(v.Name, typed, v.Summary)
 		}

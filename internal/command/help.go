@@ -19,12 +19,12 @@ func (p *Program) Help() string {
 	var b strings.Builder
 	b.WriteString(p.Name + " - " + p.Summary + "\n\nusage: " + p.Name + " [global flags] COMMAND [flags] [ARGUMENTS]\n\ncommands:\n")
 	width := 0
-	for _, v := range p.Verbs {
+	for _, v := range p.all() {
 		if !v.Hidden {
 			width = max(width, len(v.Name))
 		}
 	}
-	for _, v := range p.Verbs {
+	for _, v := range p.all() {
 		if !v.Hidden {
 			b.WriteString("  " + pad(v.Name, width) + "  " + v.Summary + "\n")
 		}
@@ -46,12 +46,22 @@ func (p *Program) HelpOf(v *Verb) string {
 
 // Verb returns the verb with a name, nil if there is none.
 func (p *Program) Verb(name string) *Verb {
-	for i := range p.Verbs {
-		if p.Verbs[i].Name == name {
-			return &p.Verbs[i]
+	for _, m := range p.Verbs {
+		if m.Name == name {
+			v := m.Make()
+			return &v
 		}
 	}
 	return nil
+}
+
+// all returns every verb.
+func (p *Program) all() []Verb {
+	list := make([]Verb, len(p.Verbs))
+	for i, m := range p.Verbs {
+		list[i] = m.Make()
+	}
+	return list
 }
 
 // helpVerb answers "help" and "help VERB".

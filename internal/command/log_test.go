@@ -25,7 +25,7 @@ func logged(t *testing.T, globals string, run func(*Call) error) (string, error)
 		t.Fatal(err)
 	}
 	p := *boat()
-	p.Verb("list").Run = run
+	p.Verbs = makers([]Verb{{Name: "list", Run: run}})
 	err := Main(p, append(append(strings.Fields(globals), "--log", file), "list"))
 	data, rerr := os.ReadFile(file)
 	if rerr != nil {

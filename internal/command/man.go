@@ -12,9 +12,9 @@ import (
 // their files: "boat.8", "boat-create.8". They are made of what help is made of.
 func (p *Program) ManPages() map[string]string {
 	pages := map[string]string{p.Name + ".8": p.man()}
-	for i := range p.Verbs {
-		if v := &p.Verbs[i]; !v.Hidden {
-			pages[p.Name+"-"+v.Name+".8"] = p.manOf(v)
+	for _, v := range p.all() {
+		if !v.Hidden {
+			pages[p.Name+"-"+v.Name+".8"] = p.manOf(&v)
 		}
 	}
 	return pages
@@ -29,7 +29,7 @@ func (p *Program) man() string {
 	m.long(intro, sections[:0])
 	m.section("commands")
 	var also []string
-	for _, v := range p.Verbs {
+	for _, v := range p.all() {
 		if !v.Hidden {
 			m.item(p.Name+"-"+v.Name+"(8)", v.Summary)
 			also = append(also, p.Name+"-"+v.Name+"(8)")

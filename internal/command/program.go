@@ -17,7 +17,14 @@ type Program struct {
 	Long    string        // more, for people: paragraphs, examples, exit status
 	Version func() string // the text of --version
 	Globals []Flag        // stand before the verb; see also [LogFlags]
-	Verbs   []Verb        // in the order in which help lists them
+	Verbs   []Maker       // in the order in which help lists them
+}
+
+// A Maker makes a verb. Of all verbs one is used, and what the others consist of
+// takes longer to make than the system calls of some of them.
+type Maker struct {
+	Name string // the verb's
+	Make func() Verb
 }
 
 // A Verb is one command, such as "create".
@@ -85,7 +92,7 @@ func Main(p Program, args []string) error {
 // unknownVerb is the error for a verb that does not exist: status 3, as runc.
 func unknownVerb(p *Program, name string) error {
 	var names []string
-	for _, v := range p.Verbs {
+	for _, v := range p.all() {
 		if !v.Hidden {
 			names = append(names, v.Name)
 		}

@@ -20,7 +20,7 @@ func boat() *Program {
 		Version: func() string { return "boat version 1\n" },
 		Globals: append(LogFlags(), Flag{Names: []string{"root"}, Value: "DIR", Default: "/run/boat", Help: "state directory"},
 			Flag{Names: []string{"rootless"}, Value: "[BOOL]", Help: "without root"}),
-		Verbs: []Verb{
+		Verbs: makers([]Verb{
 			{Name: "create", Args: "ID", Summary: "make one", Long: "example:\n  boat create c1", Min: 1, Max: 1, Flags: []Flag{
 				{Names: []string{"bundle", "b"}, Value: "DIR", Default: ".", Help: "where"},
 				{Names: []string{"no-pivot"}, Help: "move"},
@@ -35,8 +35,16 @@ func boat() *Program {
 			{Name: "kill", Args: "ID [SIGNAL]", Summary: "signal it", Min: 1, Max: 2},
 			{Name: "list", Summary: "list all"},
 			{Name: "init", Hidden: true},
-		},
+		}),
 	}
+}
+
+func makers(verbs []Verb) []Maker {
+	var list []Maker
+	for _, v := range verbs {
+		list = append(list, Maker{v.Name, func() Verb { return v }})
+	}
+	return list
 }
 
 // words parses the arguments that are the words of a line.
@@ -151,7 +159,7 @@ func TestParseErrors(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
-	top, create := boat().Help(), boat().HelpOf(&boat().Verbs[0])
+	top, create := boat().Help(), boat().HelpOf(boat().Verb("create"))
 	for line, want := range map[string]string{
 		"":                               top,
 		"-h":                             top,
@@ -219,7 +227,7 @@ flags:
 example:
   boat create c1
 `
-	if got := boat().HelpOf(&boat().Verbs[0]); got != want {
+	if got := boat().HelpOf(boat().Verb("create")); got != want {
 		t.Errorf("got\n%s", got)
 	}
 }

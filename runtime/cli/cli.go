@@ -45,10 +45,24 @@ exit status:
 			{Names: []string{"systemd-cgroup"}, Help: "make cgroups through systemd (not supported yet)"},
 			{Names: []string{"rootless"}, Value: "[BOOL]", Default: "auto", Words: []string{"true", "false", "auto"}, Help: "accepted as in runc: true, false or auto", Hidden: true},
 		}, command.LogFlags()...),
-		Verbs: append([]command.Verb{
-			createVerb(), startVerb(), runVerb(), stateVerb(), killVerb(), deleteVerb(), listVerb(),
-			pauseVerb(), resumeVerb(), updateVerb(), psVerb(), waitVerb(), gcVerb(),
-			specVerb(), checkVerb(), planVerb(), featuresVerb(),
+		Verbs: append([]command.Maker{
+			{Name: "create", Make: createVerb},
+			{Name: "start", Make: startVerb},
+			{Name: "run", Make: runVerb},
+			{Name: "state", Make: stateVerb},
+			{Name: "kill", Make: killVerb},
+			{Name: "delete", Make: deleteVerb},
+			{Name: "list", Make: listVerb},
+			{Name: "pause", Make: pauseVerb},
+			{Name: "resume", Make: resumeVerb},
+			{Name: "update", Make: updateVerb},
+			{Name: "ps", Make: psVerb},
+			{Name: "wait", Make: waitVerb},
+			{Name: "gc", Make: gcVerb},
+			{Name: "spec", Make: specVerb},
+			{Name: "check", Make: checkVerb},
+			{Name: "plan", Make: planVerb},
+			{Name: "features", Make: featuresVerb},
 		}, command.CompletionVerbs(operands)...),
 	}
 }
