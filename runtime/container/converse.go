@@ -62,52 +62,6 @@ func (m *maker) converse() error {
 	}
 }
 
-// A message is what the launch program has sent.
-type message struct {
-	report *launch.Report
-	fds    []int
-}
-
-// receive waits for the next message. The process that clones the init tells its
-// pid and ends, while the init works already: what the init says may come first.
-// It is held back until its pid has come.
-func (m *maker) receive(milliseconds int) (*launch.Report, []int, error) {
-	if len(m.early) > 0 && m.state.PID != 0 {
-		first := m.early[0]
-		m.early = m.early[1:]
-		return first.report, first.fds, nil
-	}
-	report, fds, err := receive(m.gate, milliseconds)
-	for err == nil && report != nil && m.tooEarly(report) {
-		m.early = append(m.early, message{report, fds})
-		if err = m.reapCloner(); err != nil {
-			return nil, nil, err
-		}
-		// Whatever it had to tell is there now; if it is not, it was killed.
-		if report, fds, err = receive(m.gate, 0); report == nil && fds == nil {
-			fds = []int{}
-		}
-	}
-	return report, fds, err
-}
-
-// tooEarly tells whether an init has sent a message whose pid is not known yet.
-func (m *maker) tooEarly(r *launch.Report) bool {
-	return m.plan.Clones && m.state.PID == 0 && r.Step < 0 && r.Mark > plan.Born
-}
-
-// reapCloner waits for the end of the process that has cloned the init.
-func (m *maker) reapCloner() error {
-	if m.pid == 0 {
-		return nil
-	}
-	if _, err := sys.Reap(m.pid); err != nil {
-		return &fail.Error{Doing: "wait for the launch program", Err: err}
-	}
-	m.pid = 0
-	return nil
-}
-
 // receive waits for one message, for at most the given time.
 func receive(fd, milliseconds int) (*launch.Report, []int, error) {
 	if ready, err := sys.Wait(milliseconds, fd); err != nil || ready < 0 {

@@ -30,7 +30,7 @@ func TestReceiveOrder(t *testing.T) {
 		if err := cloner.Start(); err != nil {
 			t.Fatal(err)
 		}
-		m := &maker{state: &State{}, plan: &plan.Plan{Clones: true}, gate: ours, pid: cloner.Process.Pid}
+		m := &child{plan: &plan.Plan{Clones: true}, gate: ours, pid: cloner.Process.Pid}
 		for _, mark := range c.sent {
 			if err := sys.Send(theirs, prog.MarkBytes(mark, 7)); err != nil {
 				t.Fatal(err)
@@ -49,7 +49,7 @@ func TestReceiveOrder(t *testing.T) {
 				break
 			}
 			if got = append(got, report.Mark); report.Mark == plan.Born {
-				m.state.PID = report.Value
+				m.process = report.Value
 			}
 		}
 		if !slices.Equal(got, c.want) {

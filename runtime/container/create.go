@@ -17,7 +17,6 @@ import (
 	"github.com/coracle-oci/coracle/runtime/cgroup"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 	"github.com/coracle-oci/coracle/runtime/config"
-	"github.com/coracle-oci/coracle/runtime/console"
 	"github.com/coracle-oci/coracle/runtime/facts"
 	"github.com/coracle-oci/coracle/runtime/launch"
 	"github.com/coracle-oci/coracle/runtime/plan"
@@ -113,7 +112,7 @@ func (s Store) Create(o Options) (*Container, error) {
 		return nil, err
 	}
 	state.describe(o, c, p)
-	m := &maker{state: state, plan: p, options: o, spec: &c.Spec, gate: -1, pidFD: -1, master: -1}
+	m := &maker{child: newChild(p, &c.Spec, o.PreserveFDs), state: state, options: o}
 	if err = m.make(raw, image); err != nil {
 		m.undo()
 		state.Close()
@@ -168,21 +167,14 @@ func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
 
 // A maker is one run of Create.
 type maker struct {
+	child
 	state   *State
-	plan    *plan.Plan
 	options Options
-	spec    *specs.Spec
-	inputs  []int // descriptors of the program
 	states  map[int]string
 	userns  map[string]int // that describe mappings of ids, by their text
 	output  int            // index of the input that hooks in the container print to; 0: none
-	gate    int            // our side
-	early   []message
-	pid     int // our child, which the init may be a child of
-	pidFD   int
-	master  int
-	hooked  bool     // hooks of the runtime namespace have run
-	cgroups []string // that have been made
+	hooked  bool           // hooks of the runtime namespace have run
+	cgroups []string       // that have been made
 
 	wrotePID bool
 }
@@ -223,10 +215,6 @@ func (m *maker) journal(h *plan.HostStep, raw []byte) error {
 
 // before takes the host steps that stand before the process.
 func (m *maker) before(image *launch.Image) error {
-	m.inputs = make([]int, len(m.plan.Init.Inputs))
-	for i := range m.inputs {
-		m.inputs[i] = -1
-	}
 	if err := m.makeCgroups(true); err != nil {
 		return err
 	}
@@ -238,7 +226,10 @@ func (m *maker) before(image *launch.Image) error {
 		var err error
 		switch h.Do {
 		case plan.Spawn:
-			if err = m.spawn(h, image); err == nil {
+			if err = m.spawn(h, image); err == nil && !m.plan.Clones {
+				err = m.born(m.pid)
+			}
+			if err == nil {
 				err = m.makeCgroups(false)
 			}
 		case plan.SendInputs:
@@ -310,14 +301,8 @@ func hostError(h *plan.HostStep, err error) error {
 func (m *maker) open(h *plan.HostStep) (err error) {
 	fd := -1
 	switch h.Do {
-	case plan.Socketpair:
-		m.gate, fd, err = sys.SeqPacketPair()
 	case plan.Listen:
 		fd, err = sys.SeqPacketListen(m.state.lock, h.Path)
-	case plan.OpenTasks:
-		fd, err = sys.Open(h.Path, linux.O_WRONLY)
-	case plan.OpenNamespace:
-		fd, err = sys.Open(h.Path, linux.O_RDONLY)
 	case plan.CloneTree:
 		fd, err = m.cloneTree(h)
 	case plan.MakeFS:
@@ -325,17 +310,16 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	case plan.CloneDevice:
 		fd, err = cloneDevice(h)
 	case plan.StateFile:
-		fd, err = sys.Memfd("state")
+		fd, err = m.ownFile(h, "state")
 		if m.states == nil {
 			m.states = map[int]string{}
 		}
 		m.states[int(h.Input)] = h.Value
 	case plan.OutputFile:
-		fd, err = sys.Memfd("output")
+		fd, err = m.ownFile(h, "output")
 		m.output = int(h.Input)
-	case plan.RaiseLimit:
-		number, _ := config.RlimitNumber(h.Rlimit.Type)
-		return sys.Prlimit(0, number, h.Rlimit.Hard, h.Rlimit.Hard)
+	default:
+		return m.child.open(h)
 	}
 	if err == nil {
 		m.inputs[h.Input] = fd
@@ -343,71 +327,33 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	return err
 }
 
-func (m *maker) spawn(h *plan.HostStep, image *launch.Image) error {
-	cgroupFD := -1
-	if h.Path != "" {
-		fd, err := sys.Open(h.Path, linux.O_PATH|linux.O_DIRECTORY)
-		if err != nil {
-			return &fail.Error{Where: config.Name + " linux.cgroupsPath", Doing: "open " + h.Path, Err: err}
-		}
-		defer sys.Close(fd)
-		cgroupFD = fd
+// ownFile makes a file of memory that we share with the program.
+func (m *maker) ownFile(h *plan.HostStep, name string) (int, error) {
+	if m.ours == nil {
+		m.ours = map[int]bool{}
 	}
-	preserve := make([]int, m.options.PreserveFDs)
-	for i := range preserve {
-		preserve[i] = 3 + i
-	}
-	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: m.inputs[:m.plan.Init.Early], CgroupFD: cgroupFD}.Start()
-	if err != nil {
-		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
-	}
-	m.pid = pid
-	m.closeInputs(0, m.plan.Init.Early)
-	if !m.plan.Clones {
-		return m.born(pid)
-	}
-	return nil
-}
-
-// closeInputs closes what only the process is to have from now on: its side of
-// the gate before all, so that we see it when it ends.
-func (m *maker) closeInputs(from, to int) {
-	for i := from; i < to; i++ {
-		if _, isState := m.states[i]; !isState && !(m.output != 0 && i == m.output) {
-			sys.Close(m.inputs[i])
-			m.inputs[i] = -1
-		}
-	}
+	m.ours[int(h.Input)] = true
+	return sys.Memfd(name)
 }
 
 // hangUp closes all that the conversation took.
 func (m *maker) hangUp() {
-	for _, fd := range m.inputs {
-		sys.Close(fd)
-	}
+	m.child.hangUp()
 	for _, fd := range m.userns {
 		sys.Close(fd)
 	}
 	m.userns = nil
-	sys.Close(m.gate)
-	m.gate = -1
 }
 
 // born notes the pid of the container's init in the journal.
 func (m *maker) born(pid int) error {
-	if m.plan.Clones { // the process that cloned it has done its work
-		if err := m.reapCloner(); err != nil {
-			return err
-		}
-	}
-	m.pid = pid
-	m.state.PID = pid
-	var err error
-	if m.pidFD, err = sys.PidfdOpen(pid); err == nil {
-		m.state.StartTime, _, err = sys.ProcessStart(pid)
-	}
+	err := m.child.born(pid)
 	if err != nil {
-		return &fail.Error{Doing: "open the container's init", Err: err}
+		return err
+	}
+	m.state.PID = pid
+	if m.state.StartTime, _, err = sys.ProcessStart(pid); err != nil {
+		return &fail.Error{Doing: "look at the container's init", Err: err}
 	}
 	for i, status := range m.states {
 		inner := pid
@@ -423,12 +369,7 @@ func (m *maker) born(pid int) error {
 
 // undo takes back everything, after a failure.
 func (m *maker) undo() {
-	if m.pid > 0 {
-		sys.Kill(m.pid, linux.SIGKILL)
-		sys.Reap(m.pid)
-	}
-	sys.Close(m.pidFD)
-	sys.Close(m.master)
+	m.end()
 	if len(m.cgroups) > 0 {
 		cgroup.Kill(m.cgroups, linux.SIGKILL)
 		if err := cgroup.Remove(m.cgroups); err != nil {
@@ -444,16 +385,4 @@ func (m *maker) undo() {
 	if err := m.state.remove(); err != nil {
 		m.options.Warn("%s", fail.Reason(err))
 	}
-}
-
-// handOver gives the master of the terminal to whoever is to have it.
-func (m *maker) handOver(master int) error {
-	for i := range m.plan.Host {
-		if h := &m.plan.Host[i]; h.Do == plan.SendTerminal {
-			defer sys.Close(master)
-			return console.Send(h.Path, master)
-		}
-	}
-	m.master = master
-	return nil
 }

@@ -14,20 +14,20 @@ import (
 
 // answer is what AtCreated is answered with: the path of the program and, where
 // the plan wants it, HOME.
-func (m *maker) answer(program string) []byte {
-	if !m.plan.Home {
+func (c *child) answer(program string) []byte {
+	if !c.plan.Home {
 		return append([]byte(program), 0)
 	}
 	b := make([]byte, plan.PathMax, plan.PathMax+plan.HomeMax)
 	copy(b, program)
-	return append(append(b, "HOME="+m.findHome()...), 0)
+	return append(append(b, "HOME="+c.findHome()...), 0)
 }
 
 // findHome looks the user up in the container's /etc/passwd, passwd(5). Whoever
 // is not there is at home in the root.
-func (m *maker) findHome() string {
+func (c *child) findHome() string {
 	const most = 1 << 20 // of the file; what comes later is not looked at
-	root, err := sys.Open("/proc/"+itoa(m.state.PID)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+	root, err := sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
 	if err != nil {
 		return "/"
 	}
@@ -45,7 +45,7 @@ func (m *maker) findHome() string {
 	if err != nil {
 		return "/"
 	}
-	return homeOf(string(data), m.spec.Process.User.UID)
+	return homeOf(string(data), c.spec.Process.User.UID)
 }
 
 // homeOf returns the home directory of the first user with the id.

@@ -19,18 +19,18 @@ import (
 // findProgram looks up args[0] below the root of the container, as execvp(3)
 // would inside. The texts are those that engines turn into exit codes 126 and
 // 127: they begin as Go's exec errors do.
-func (m *maker) findProgram(name string) (string, error) {
-	root, err := sys.Open("/proc/"+itoa(m.state.PID)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+func (c *child) findProgram(name string) (string, error) {
+	root, err := sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
 	if err != nil {
 		return "", err
 	}
 	defer sys.Close(root)
-	who := newExecutor(m.spec)
+	who := newExecutor(c.spec)
 	quoted := `exec: "` + name + `"`
 	if strings.Contains(name, "/") {
 		file := name
 		if !path.IsAbs(file) {
-			file = path.Join(m.spec.Process.Cwd, name)
+			file = path.Join(c.spec.Process.Cwd, name)
 		}
 		switch err := executable(root, file, who); {
 		case err == nil:
@@ -44,9 +44,9 @@ func (m *maker) findProgram(name string) (string, error) {
 		}
 	}
 	var denied error
-	for _, dir := range filepath.SplitList(searchPath(m.spec.Process.Env)) {
+	for _, dir := range filepath.SplitList(searchPath(c.spec.Process.Env)) {
 		if !path.IsAbs(dir) {
-			dir = path.Join(m.spec.Process.Cwd, dir)
+			dir = path.Join(c.spec.Process.Cwd, dir)
 		}
 		file := path.Join(dir, name)
 		err := executable(root, file, who)

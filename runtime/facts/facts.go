@@ -7,6 +7,8 @@
 // it from JSON, so that a plan for another machine can be made anywhere.
 package facts
 
+import "slices"
+
 import "strings"
 
 // Facts is what one machine answered.
@@ -78,3 +80,15 @@ func (f Facts) AtLeast(major, minor int) bool {
 	}
 	return have[0] > major || have[0] == major && have[1] >= minor
 }
+
+// A Container is a container that another process is to join.
+type Container struct {
+	Proc       string   `json:"proc"`       // of its init: "/proc/123"
+	Namespaces []string `json:"namespaces"` // kinds in which the init is not where the runtime is, by the spec's names
+	Cgroups    []string `json:"cgroups"`    // its directories
+	Join       []string `json:"join"`       // files of v1 that a process writes 0 to
+	Into       string   `json:"into"`       // directory of v2 that a process is born in; "": there is none
+}
+
+// Has tells whether a kind of namespace has to be joined.
+func (c *Container) Has(kind string) bool { return slices.Contains(c.Namespaces, kind) }

@@ -200,10 +200,24 @@ func octal(n uint32) string {
 	return strings.TrimLeft(string(digits), "0")
 }
 
-// console makes a terminal in the container's own devpts: the slave is had from
-// the master by TIOCGPTPEER, never by path (CVE-2025-52565). The master goes to
-// the parent, the slave is mounted on /dev/console.
+// console makes a terminal and mounts it on /dev/console.
 func (c *compiler) console() {
+	if !c.spec.Process.Terminal {
+		return
+	}
+	c.terminal()
+	b := &c.b
+	tree := b.Get("console", "copy the mount of the terminal", prog.OpenTree, c.slave.Arg(), b.String(""),
+		flags(linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_EMPTY_PATH, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH"))
+	if dev := c.mountAt("dev"); dev == nil || !config.IsBind(dev.Options) {
+		c.attach("mount it on /dev/console", tree.Arg(), c.nodeTarget("dev/console"), onFD)
+	}
+}
+
+// terminal makes one in the container's own devpts: the slave is had from the
+// master by TIOCGPTPEER, never by path (CVE-2025-52565). The master goes to the
+// parent.
+func (c *compiler) terminal() {
 	b := &c.b
 	p := c.spec.Process
 	if !p.Terminal {
@@ -230,11 +244,6 @@ func (c *compiler) console() {
 		c.host(HostStep{At: Console, Do: SendTerminal, Path: c.ConsoleSocket, Doing: "send the terminal to " + c.ConsoleSocket, From: "process.terminal"})
 	}
 	c.sendFD(Console, "hand it over", c.ptmx)
-	tree := b.Get("console", "copy the mount of the terminal", prog.OpenTree, c.slave.Arg(), b.String(""),
-		flags(linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_EMPTY_PATH, "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH"))
-	if dev := c.mountAt("dev"); dev == nil || !config.IsBind(dev.Options) {
-		c.attach("mount it on /dev/console", tree.Arg(), c.nodeTarget("dev/console"), onFD)
-	}
 }
 
 // sendFD sends the parent a mark with a descriptor, unix(7): the register lives

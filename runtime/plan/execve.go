@@ -16,8 +16,13 @@ import (
 // found" is an error of create, and answers with the path to execute. From here
 // on the container no longer dies with its creator.
 func (c *compiler) created() {
-	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
+	c.findProgram()
 	c.recordCreated()
+}
+
+// findProgram is the gate at which the parent looks up args[0].
+func (c *compiler) findProgram() {
+	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
 	size := PathMax
 	if c.plan.Home = !hasVariable(c.spec.Process.Env, "HOME"); c.plan.Home {
 		size += HomeMax
@@ -54,11 +59,10 @@ func hasVariable(env []string, name string) bool {
 	return false
 }
 
-// start waits for a connection of start, which it then reports to; runs the
-// startContainer hooks; and executes the program.
+// start waits for a connection of start, which it then reports to; and runs the
+// startContainer hooks.
 func (c *compiler) start() {
 	b := &c.b
-	p := c.spec.Process
 	b.From("")
 	c.recordStarted()
 	c.plan.Accept = b.Len()
@@ -69,6 +73,13 @@ func (c *compiler) start() {
 			c.hook(index("hooks.startContainer", i), &c.spec.Hooks.StartContainer[i], "created", c.gate.Arg())
 		}
 	}
+	c.execute()
+}
+
+// execute executes the program, after what would hinder the steps before.
+func (c *compiler) execute() {
+	b := &c.b
+	p := c.spec.Process
 	c.rlimits()
 	b.From("process.user.umask")
 	if p.User.Umask != nil {
@@ -76,8 +87,7 @@ func (c *compiler) start() {
 	} else {
 		b.Do("restore the caller's mask", prog.Umask, c.umask.Arg())
 	}
-	b.From("")
-	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
+	c.closeAtExecve()
 	b.Try(linux.EPIPE, "say that execve comes next", prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(AboutToRun, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
 	b.From("process.args")
 	c.plan.Execve = b.Len()
@@ -104,7 +114,7 @@ func (c *compiler) raiseLimits() {
 // anything but execve.
 func (c *compiler) rlimits() {
 	b := &c.b
-	if len(c.Facts.HardLimits) > linux.RLIMIT_NOFILE {
+	if c.files.Kind == prog.Address {
 		b.From("")
 		b.Do("open no more files than the caller may", prog.Prlimit64, prog.Int(0), flags(linux.RLIMIT_NOFILE, "RLIMIT_NOFILE"), c.files, prog.Int(0))
 	}

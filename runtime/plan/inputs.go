@@ -63,11 +63,16 @@ func (c *compiler) compare(doing string, at prog.Arg) []prog.Arg {
 	return c.b.Do(doing, prog.Futex, at, flags(linux.FUTEX_CMP_REQUEUE, "FUTEX_CMP_REQUEUE"), prog.Int(0), prog.Int(0), at, prog.Int(0)).Args
 }
 
+// startWith puts the opening of the first n descriptors before the start.
+func (c *compiler) startWith(n int) {
+	spawn := slices.IndexFunc(c.plan.Host, func(h HostStep) bool { return h.Do == Spawn })
+	c.plan.Host = slices.Insert(c.plan.Host, spawn, c.opens[:n]...)
+}
+
 // inputs puts the opening of descriptors where it belongs, whichever phase wants
 // it, and gives the messages their lengths.
 func (c *compiler) inputs() {
-	spawn := slices.IndexFunc(c.plan.Host, func(h HostStep) bool { return h.Do == Spawn })
-	c.plan.Host = slices.Insert(c.plan.Host, spawn, c.opens[:c.early]...)
+	c.startWith(c.early)
 	c.plan.Host = append(c.plan.Host, c.opens[c.early:]...)
 	c.host(HostStep{At: c.sentAt, Do: SendInputs, Doing: "send what has been opened"})
 	c.plan.Messages = len(c.received)

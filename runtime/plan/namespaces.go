@@ -100,10 +100,16 @@ func (c *compiler) namespaces() {
 	c.cgroups()
 	c.timeOffsets()
 	c.becomeInit()
+	c.session()
+	c.names()
+}
+
+// session makes the process independent of its caller's session and keys.
+func (c *compiler) session() {
+	b := &c.b
 	b.From("")
 	b.Do("lead a session", prog.Setsid)
 	c.keyring()
-	c.names()
 }
 
 // userNamespace makes it and lets the parent write the maps.
@@ -183,19 +189,23 @@ func (c *compiler) timeOffsets() {
 }
 
 // becomeInit clones the process that becomes the container's init, where that
-// takes a clone: a process cannot move into a PID or time namespace itself. With
-// CLONE_PARENT the init is the child of our parent, and this process ends.
+// takes a clone: a process cannot move into a PID or time namespace itself.
 func (c *compiler) becomeInit() {
 	_, _, pid := c.namespace(specs.PIDNamespace)
 	_, _, clock := c.namespace(specs.TimeNamespace)
-	if !pid && !clock {
-		return
+	if pid || clock {
+		c.becomeChild("clone the container's init")
 	}
+}
+
+// becomeChild goes on in a clone. With CLONE_PARENT that is the child of our
+// parent, and this process ends.
+func (c *compiler) becomeChild(doing string) {
 	b := &c.b
 	b.From("linux.namespaces")
 	child := b.Label()
 	message := b.Struct("pid", prog.MarkBytes(Born, 0))
-	b.Do("clone the container's init", prog.Clone, flags(linux.CLONE_PARENT|linux.CLONE_PARENT_SETTID|linux.SIGCHLD, "CLONE_PARENT|CLONE_PARENT_SETTID|SIGCHLD"),
+	b.Do(doing, prog.Clone, flags(linux.CLONE_PARENT|linux.CLONE_PARENT_SETTID|linux.SIGCHLD, "CLONE_PARENT|CLONE_PARENT_SETTID|SIGCHLD"),
 		prog.Int(0), b.Inside(message, 4)).Branch = prog.Branch{Result: 0, To: child}
 	b.Do("tell its pid", prog.Sendto, c.gate.Arg(), message, prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
 	b.Do("leave the rest to it", prog.Exit, prog.Int(0))

@@ -62,7 +62,7 @@ const (
 	AtHooks                         // gate: all mounts are made, the root is not yet changed
 	HookRuns                        // carries a pidfd of a hook in the container
 	HookEnded                       // value: wait status of that hook
-	AtCreated                       // gate: all is done but start; answered with the path to execute
+	AtCreated                       // gate: all is done but start, or execve; answered with the path to execute
 	AboutToRun                      // the next step is execve
 	AtStart                         // no mark: before the launch program is let go on by start
 	AtSpawn    prog.Mark = 0        // host steps before there is a process
@@ -113,6 +113,8 @@ const (
 	Listen                 // the socket of start
 	OpenTasks              // a cgroup file that the program writes to
 	OpenNamespace          // a namespace to join
+	OpenProcess            // the pidfd of the container's init
+	OpenRoot               // the container's root
 	CloneTree              // a detached copy of a mount, with Attrs
 	MakeFS                 // a mount of a new file system, with Attrs
 	CloneDevice            // the same of a device node, verified by its inode
@@ -195,11 +197,12 @@ func (c *compiler) phases() {
 // with refuse and return.
 type compiler struct {
 	Request
-	spec  *specs.Spec
-	plan  Plan
-	wrong []error
-	all   bool // no error ends it: all are wanted, and no plan
-	b     prog.Builder
+	container *facts.Container // that exists; nil: it is being made
+	spec      *specs.Spec
+	plan      Plan
+	wrong     []error
+	all       bool // no error ends it: all are wanted, and no plan
+	b         prog.Builder
 
 	late           []lateReadonly
 	targets        []string   // where the config mounts something, as inside has it
@@ -263,7 +266,7 @@ func (c *compiler) begin() {
 	b := &c.b
 	b.From("")
 	c.foreign = b.Do("close what the caller has left open", prog.CloseRange, prog.Int(0), prog.Const(^uint64(0)>>32, "~0"), prog.Int(0)).Args
-	b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
+	c.closeAtExecve()
 	if len(c.Facts.HardLimits) > linux.RLIMIT_NOFILE {
 		// Every mount takes descriptors until all are made; the caller's soft limit
 		// may be low.
@@ -277,6 +280,18 @@ func (c *compiler) begin() {
 		c.files = b.Struct("&limit", make([]byte, 16))
 		b.Do("open as many files as it may", prog.Prlimit64, prog.Int(0), flags(linux.RLIMIT_NOFILE, "RLIMIT_NOFILE"), b.Shared("{"+text+", "+text+"}", hard, hard), c.files)
 	}
+	c.hide()
+}
+
+func (c *compiler) closeAtExecve() {
+	c.b.From("")
+	c.b.Do("close what is not the container's at execve", prog.CloseRange, prog.Int(3+c.PreserveFDs), prog.Const(^uint64(0)>>32, "~0"), flags(linux.CLOSE_RANGE_CLOEXEC, "CLOEXEC"))
+}
+
+// hide keeps the program from those who are in the namespaces that it joins: they
+// could take its descriptors (CVE-2016-9962).
+func (c *compiler) hide() {
+	b := &c.b
 	b.Do("name the process", prog.Prctl, flags(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-init"))
 	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
 	c.umask = b.Get("umask", "make files with the modes asked for", prog.Umask, prog.Int(0))

@@ -17,6 +17,11 @@ func (c *compiler) procfs() prog.Arg {
 	if c.proc != prog.Drop {
 		return c.proc.Arg()
 	}
+	if c.container != nil { // it is wanted before the container is joined
+		c.proc = c.b.Reg("proc")
+		c.openProc().Ret = c.proc
+		return c.proc.Arg()
+	}
 	c.proc = c.newFS("proc", "", "", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,nodev,noexec"}})
 	return c.proc.Arg()
 }
@@ -27,7 +32,7 @@ func (c *compiler) procfs() prog.Arg {
 func (c *compiler) hostProcfs() prog.Arg {
 	made := c.proc != prog.Drop
 	proc := c.procfs()
-	if _, _, user := c.namespace(specs.UserNamespace); !user || made || !c.fresh(specs.MountNamespace) {
+	if _, _, user := c.namespace(specs.UserNamespace); !user || made || c.container != nil || !c.fresh(specs.MountNamespace) {
 		return proc
 	}
 	b := &c.b
@@ -35,9 +40,13 @@ func (c *compiler) hostProcfs() prog.Arg {
 	b.Last().Branch = prog.Branch{Result: -int64(linux.EPERM), To: revealing}
 	b.Jump(done)
 	b.Place(revealing)
-	b.Do("open the host's /proc", prog.Openat, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/proc"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Ret = c.proc
+	c.openProc().Ret = c.proc
 	b.Place(done)
 	return proc
+}
+
+func (c *compiler) openProc() *prog.Step {
+	return c.b.Do("open the host's /proc", prog.Openat, prog.Const(atFDCWD, "AT_FDCWD"), c.b.String("/proc"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC"))
 }
 
 // writeProc writes a value to a file of a procfs, on which nothing may be mounted.

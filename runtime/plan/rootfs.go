@@ -215,6 +215,8 @@ const (
 	noLinks  = inRoot | linux.RESOLVE_NO_SYMLINKS
 	howSize  = 24
 	pathOnly = "O_PATH, IN_ROOT|NO_MAGICLINKS"
+
+	directoryOnly = "O_PATH|O_DIRECTORY, IN_ROOT|NO_MAGICLINKS"
 )
 
 // lookup opens a path of the container, to be worked on and never looked up again.
@@ -241,7 +243,7 @@ func (c *compiler) directory(name string) prog.Arg {
 	}
 	c.makeDirectory(name)
 	fd := c.b.Reg("/" + name)
-	step := c.b.Do("open /"+name, prog.Openat2, c.root, c.b.String(name), c.openHow(linux.O_PATH|linux.O_DIRECTORY, "O_PATH|O_DIRECTORY, IN_ROOT|NO_MAGICLINKS", inRoot), prog.Int(howSize))
+	step := c.b.Do("open /"+name, prog.Openat2, c.root, c.b.String(name), c.openHow(linux.O_PATH|linux.O_DIRECTORY, directoryOnly, inRoot), prog.Int(howSize))
 	step.Ret = fd
 	c.dirs[name] = fd
 	return fd.Arg()

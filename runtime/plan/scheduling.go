@@ -28,6 +28,10 @@ const mostCPUs = 8192
 // affinity lets the process run wherever its cpuset lets it: that of the caller
 // is no part of the config, and would stay when the cpuset is widened.
 func (c *compiler) affinity() {
+	if a := c.spec.Process.ExecCPUAffinity; c.container != nil && a != nil && a.Final != "" {
+		c.runOn(a.Final, "process.execCPUAffinity.final", "run on CPUs "+a.Final)
+		return
+	}
 	b := &c.b
 	all := make([]uint64, mostCPUs/64)
 	for i := range all {

@@ -71,7 +71,7 @@ func afterLast(s, sep string) string { return s[strings.LastIndex(s, sep)+1:] }
 // resultOf is the descriptor of the program that a host step opens.
 func (p *Plan) resultOf(h *HostStep) string {
 	switch h.Do {
-	case Socketpair, Listen, OpenTasks, OpenNamespace, CloneTree, MakeFS, CloneDevice, StateFile, OutputFile:
+	case Socketpair, Listen, OpenTasks, OpenNamespace, OpenProcess, OpenRoot, CloneTree, MakeFS, CloneDevice, StateFile, OutputFile:
 		return p.Init.Inputs[h.Input]
 	}
 	return ""
@@ -89,6 +89,10 @@ func (h *HostStep) call() string {
 		return "listen(" + q(h.Path) + ", SOCK_SEQPACKET)"
 	case OpenTasks:
 		return "open(" + q(h.Path) + ", O_WRONLY)"
+	case OpenProcess:
+		return "pidfd of " + h.Value
+	case OpenRoot:
+		return "open(" + q(h.Path) + ", O_PATH|O_DIRECTORY)"
 	case OpenNamespace:
 		return "open(" + q(h.Path) + ", O_RDONLY)"
 	case CloneTree:
