@@ -4,45 +4,15 @@
 package cli
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/specs"
 	oci "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/opencontainers/runtime-spec/specs-go/features"
 )
-
-// TestFeatures: the text is JSON with the properties of features.md and no others,
-// and nothing in it is null.
-func TestFeatures(t *testing.T) {
-	decoder := json.NewDecoder(strings.NewReader(featuresJSON()))
-	decoder.DisallowUnknownFields()
-	var f features.Features
-	if err := decoder.Decode(&f); err != nil {
-		t.Fatal(err)
-	}
-	if f.OCIVersionMax != oci.Version || f.OCIVersionMin != "1.0.0" {
-		t.Errorf("versions: %s to %s", f.OCIVersionMin, f.OCIVersionMax)
-	}
-	if !slices.Contains(f.MountOptions, "rro") || !slices.Equal(f.Linux.Capabilities, config.Capabilities()) || len(f.Hooks) != 6 {
-		t.Errorf("got %+v", f)
-	}
-	v := reflect.ValueOf(f.Linux).Elem()
-	for i := range v.NumField() {
-		if v.Field(i).IsNil() {
-			t.Errorf("linux.%s is unknown", v.Type().Field(i).Name)
-		}
-	}
-	if *f.Linux.Seccomp.Enabled {
-		t.Error("config.Validate refuses what features promises")
-	}
-}
 
 // TestDefaultConfigsAreValid: what spec writes, create takes without a word.
 func TestDefaultConfigsAreValid(t *testing.T) {

@@ -89,7 +89,11 @@ func All(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgrou
 	if r == nil {
 		c.r = &specs.LinuxResources{}
 	}
-	c.note(c.locate(id, cgroupsPath, f))
+	if err := c.locate(id, cgroupsPath, f); err != nil {
+		c.note(err)
+		c.places = nil
+		c.locate(id, "/somewhere", f) // to look at the rest all the same
+	}
 	for _, phase := range []func(){
 		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified,
 	} {
