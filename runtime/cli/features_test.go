@@ -106,7 +106,7 @@ func problems(t *testing.T, change func(*oci.Spec)) []string {
 	if c == nil {
 		t.Fatalf("%q\n%s", wrong, text)
 	}
-	m := facts.Facts{Kernel: "6.18.0", Arch: runtime.GOARCH, LastCap: 40, Capabilities: 1<<41 - 1, RootMounts: 1, Namespaces: config.Namespaces(),
+	m := facts.Facts{Kernel: "6.18.0", Arch: runtime.GOARCH, LastCap: 40, Capabilities: 1<<41 - 1, RootMounts: 1,
 		Cgroup: facts.Cgroup{V2: &facts.Hierarchy{Mount: "/sys/fs/cgroup", Own: "/", Controllers: []string{"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"}}},
 		Files:  map[string]facts.Kind{}}
 	for _, path := range plan.HostPaths("/bundle", &c.Spec) {

@@ -20,7 +20,6 @@ type Facts struct {
 	Capabilities uint64          `json:"capabilities"`         // permitted set of the runtime, bit n is capability n
 	LastCap      int             `json:"lastCap"`              // highest capability that the kernel knows
 	HardLimits   []uint64        `json:"hardLimits,omitempty"` // of the runtime, by the numbers of getrlimit(2); none: no limits
-	Namespaces   []string        `json:"namespaces"`           // kinds in /proc/self/ns, by the spec's names
 	RootMounts   int             `json:"rootMounts"`           // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup       Cgroup          `json:"cgroup"`
 	Confined     bool            `json:"confined,omitempty"` // the runtime itself has an AppArmor profile; known if AppArmor's directory is asked for

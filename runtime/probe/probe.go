@@ -10,7 +10,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"slices"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -35,9 +34,6 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.HardLimits, err = sys.HardLimits(); err != nil {
 		return f, &fail.Error{Doing: "ask for the runtime's limits", Err: err}
 	}
-	if f.Namespaces, err = namespaces(); err != nil {
-		return f, &fail.Error{Doing: "list the kernel's namespaces", Err: err}
-	}
 	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
 		return f, err
 	}
@@ -57,34 +53,6 @@ func confined() (bool, error) {
 		return false, &fail.Error{Doing: "ask for the runtime's AppArmor profile", Err: err}
 	}
 	return string(bytes.TrimSpace(label)) != "unconfined", nil
-}
-
-// namespaces returns the kinds that this kernel was built with, sorted:
-// namespaces(7), /proc/PID/ns.
-func namespaces() ([]string, error) {
-	fd, err := sys.OpenAt(linux.AT_FDCWD, "/proc/self/ns", linux.O_RDONLY|linux.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer sys.CloseFD(fd)
-	names, err := sys.ReadNames(fd)
-	if err != nil {
-		return nil, err
-	}
-	kinds := make([]string, 0, len(names))
-	for _, name := range names {
-		switch name {
-		case "pid_for_children", "time_for_children":
-			continue // handles of the same kinds
-		case "mnt":
-			name = "mount"
-		case "net":
-			name = "network"
-		}
-		kinds = append(kinds, name)
-	}
-	slices.Sort(kinds)
-	return kinds, nil
 }
 
 // kinds looks at host paths, and at what they are named for in an image. What

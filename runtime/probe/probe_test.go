@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,15 +24,6 @@ func TestFacts(t *testing.T) {
 	}
 	if f.Kernel == "" || f.Arch != runtime.GOARCH || f.UID != os.Geteuid() || f.GID != os.Getegid() || f.LastCap < 40 {
 		t.Errorf("got %+v", f)
-	}
-	// Kernels can be built without some; these are on every machine that tests run on.
-	for _, kind := range []string{"ipc", "mount", "network", "pid", "user", "uts"} {
-		if !slices.Contains(f.Namespaces, kind) {
-			t.Errorf("no %s namespace in %q", kind, f.Namespaces)
-		}
-	}
-	if slices.ContainsFunc(f.Namespaces, func(s string) bool { return strings.Contains(s, "children") || s == "net" }) {
-		t.Errorf("got %q", f.Namespaces)
 	}
 	if k := f.Files["/dev/null"]; k.Mode&syscall.S_IFMT != syscall.S_IFCHR || k.Rdev != 1<<8|3 {
 		t.Errorf("/dev/null: got %+v", k)
