@@ -6,6 +6,7 @@ package cgroup
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -82,6 +83,13 @@ func (a *applier) updateHint(o resources.Op, err error) string {
 	if errors.Is(err, syscall.EINVAL) && path.Base(o.Path) == "memory.limit_in_bytes" {
 		sum := strings.TrimSpace(Read(path.Dir(o.Path) + "/memory.memsw.limit_in_bytes"))
 		return "the limit of memory and swap together is " + sum + ": raise that too"
+	}
+	if dir, file := path.Split(o.Path); errors.Is(err, syscall.ENOENT) {
+		controller, _, _ := strings.Cut(file, ".")
+		enabled, readErr := sys.ReadInto(nil, dir+"cgroup.controllers")
+		if readErr == nil && !slices.Contains(strings.Fields(string(enabled)), controller) {
+			return "the controller " + controller + " is not enabled for the container: its parent cgroups do not pass it on; see cgroup.subtree_control there"
+		}
 	}
 	return a.hint(o, err)
 }

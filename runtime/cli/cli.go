@@ -57,6 +57,8 @@ exit status:
 			{Name: "resume", Make: resumeVerb},
 			{Name: "update", Make: updateVerb},
 			{Name: "ps", Make: psVerb},
+			{Name: "top", Make: topVerb},
+			{Name: "events", Make: eventsVerb},
 			{Name: "wait", Make: waitVerb},
 			{Name: "gc", Make: gcVerb},
 			{Name: "spec", Make: specVerb},

@@ -23,7 +23,7 @@ import (
 
 // verbsOfOne is all verbs that work on one container, with what they need besides.
 var verbsOfOne = [][]string{{"start"}, {"state"}, {"kill"}, {"kill", "--all"}, {"delete"}, {"pause"}, {"resume"}, {"ps"}, {"ps", "--format", "json"},
-	{"wait"}, {"update", "--pids-limit", "5"}}
+	{"wait"}, {"update", "--pids-limit", "5"}, {"events", "--stats"}, {"events"}}
 
 // TestRootBadIDs: no verb takes an id that is none, or says anything but that
 // there is no such container for one that is.
@@ -237,11 +237,12 @@ func containsAny(s string, words ...string) bool {
 // works, and create leaves nothing.
 func TestRootFullDisk(t *testing.T) {
 	testkit.NoLeaks(t)
+	becomeSubreaper(t)
 	v := newVessel(t, testkit.Args("/bin/sh", "-c", "while [ ! -e /go ]; do sleep 0.01; done; exit 7"))
 	script := `set -e
 mount -t tmpfs -o size=128k tiny "$STATE"
 c() { "$CORACLE" --root "$STATE" "$@"; }
-c create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+c create --bundle "$BUNDLE" --pid-file "$STATE/../pid" "$ID" </dev/null >/dev/null 2>&1
 before=$(cat "$STATE/$ID/state.json")
 dd if=/dev/zero of="$STATE/fill" bs=1k 2>/dev/null || true
 c create --bundle "$BUNDLE" "$ID-next" && exit 90
@@ -264,6 +265,11 @@ test ! -e "$STATE/$ID" || exit 96
 	}
 	if status := readFile(filepath.Join(v.state, "../status")); status != "7\n" {
 		t.Errorf("wait printed %q", status)
+	}
+	pid, err := strconv.Atoi(readFile(filepath.Join(v.state, "../pid")))
+	must(t, err)
+	if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+		t.Error(err)
 	}
 }
 

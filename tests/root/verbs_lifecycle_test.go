@@ -113,6 +113,7 @@ func TestRootPs(t *testing.T) {
 // TestRootKillSignals: by number, by name in any spelling, and real-time ones.
 func TestRootKillSignals(t *testing.T) {
 	testkit.NoLeaks(t)
+	becomeSubreaper(t)
 	for signal, want := range map[string]int{"10": 10, "USR1": 10, "sigusr2": 12, "SIGTERM": 15, "RTMIN+3": 37, "sigrtmax-2": 62, "": 15} {
 		// busybox has no traps for real-time signals; without a PID namespace the kernel delivers all.
 		v := started(t, noNamespace(specs.PIDNamespace))
@@ -124,6 +125,7 @@ func TestRootKillSignals(t *testing.T) {
 		if got := v.coracle("wait", v.id); got.code != 128+want || got.stdout != fmt.Sprintln(128+want) {
 			t.Errorf("%q: got %+v", signal, got)
 		}
+		v.reap()
 		for _, bad := range []string{"65", "-1", "RTMIN+31", "SIGNAL"} {
 			expectError(t, v.coracle("kill", "--", v.id, bad), "unknown signal")
 		}

@@ -44,6 +44,17 @@ func (v vessel) expectLimits(want map[string]string) {
 	}
 }
 
+// startedTop makes a container that runs, in a cgroup that all controllers can be
+// enabled for: systemd does not pass all of them on to sessions.
+func startedTop(t testing.TB, edits ...func(*specs.Spec)) vessel {
+	t.Helper()
+	v := newVessel(t, append([]func(*specs.Spec){sleeper}, edits...)...)
+	v.edit(func(s *specs.Spec) { s.Linux.CgroupsPath = "/" + v.id })
+	v.create()
+	v.quiet("start", v.id)
+	return v
+}
+
 // update calls it with JSON on standard input.
 func (v vessel) update(text string) said {
 	v.t.Helper()
@@ -55,7 +66,7 @@ func (v vessel) update(text string) said {
 // TestRootUpdate: by flags and by JSON; what is not given, or zero, stays.
 func TestRootUpdate(t *testing.T) {
 	testkit.NoLeaks(t)
-	v := started(t, func(s *specs.Spec) {
+	v := startedTop(t, func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20)}, Pids: &specs.LinuxPids{Limit: ptr[int64](50)},
 			CPU: &specs.LinuxCPU{Shares: ptr[uint64](512), Quota: ptr[int64](50000), Period: ptr[uint64](100000)}}
 	})
@@ -100,7 +111,7 @@ func TestRootUpdate(t *testing.T) {
 // changes nothing; what the kernel refuses puts back what it had taken.
 func TestRootUpdateBad(t *testing.T) {
 	testkit.NoLeaks(t)
-	v := started(t, func(s *specs.Spec) {
+	v := startedTop(t, func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](50)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20)}}
 	})
 	for _, c := range []struct {
@@ -137,7 +148,7 @@ func TestRootUpdateBad(t *testing.T) {
 // kills, and that is told.
 func TestRootUpdateBelowUsage(t *testing.T) {
 	testkit.NoLeaks(t)
-	v := started(t, noNamespace(specs.PIDNamespace), testkit.Args("/bin/sh", "-c", `s=$(dd if=/dev/zero bs=1k count=16384 2>/dev/null | tr '\0' x); echo > /ready; read forever < /fifo`))
+	v := startedTop(t, noNamespace(specs.PIDNamespace), testkit.Args("/bin/sh", "-c", `s=$(dd if=/dev/zero bs=1k count=16384 2>/dev/null | tr '\0' x); echo > /ready; read forever < /fifo`))
 	must(t, mkfifo(v.rootfs("fifo")))
 	waitFor(t, "16 MiB", func() bool { return exists(v.rootfs("ready")) })
 	expectError(t, v.update(`{"memory":{"limit":4194304,"checkBeforeUpdate":true}}`), "--resources memory.checkBeforeUpdate: set a memory limit of 4194304 bytes: ", " are in use")
@@ -155,7 +166,7 @@ func TestRootUpdateBelowUsage(t *testing.T) {
 func TestRootUpdateSwap(t *testing.T) {
 	testkit.Need(t, testkit.CgroupV1)
 	testkit.NoLeaks(t)
-	v := started(t)
+	v := startedTop(t)
 	for _, pair := range [][2]int64{{64 << 20, 128 << 20}, {32 << 20, 32 << 20}, {256 << 20, 512 << 20}, {16 << 20, 20 << 20}} {
 		v.quiet("update", "--memory", strconv.FormatInt(pair[0], 10), "--memory-swap", strconv.FormatInt(pair[1], 10), v.id)
 		v.expectLimits(map[string]string{"memory.limit_in_bytes": strconv.FormatInt(pair[0], 10), "memory.memsw.limit_in_bytes": strconv.FormatInt(pair[1], 10)})
