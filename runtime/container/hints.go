@@ -21,6 +21,8 @@ var hints = [...]struct {
 	{"make namespaces", syscall.EPERM, "coracle must run as root here"},
 	{"make namespaces", syscall.ENOSPC, "a limit in /proc/sys/user/max_*_namespaces is reached"},
 	{"copy the mounts of", syscall.EPERM, "coracle must run as root here"},
+	{"make the mount of proc", syscall.EPERM, "something is mounted over a part of the host's /proc, and the kernel then gives no whole one to a user namespace"},
+	{"copy the mount of ", syscall.EINVAL, "there are mounts below it that a user namespace must not leave behind: use rbind"},
 	{"find /", syscall.ELOOP, "a symbolic link there leads in a circle or is a magic link"},
 	{"follow no link to /", syscall.ELOOP, "the image has a symbolic link there, which could lead anywhere; make it a directory"},
 	{"raise the hard limit of RLIMIT_", syscall.EPERM, "the hard limit cannot be raised: coracle lacks CAP_SYS_RESOURCE"},

@@ -13,17 +13,18 @@ import "strings"
 
 // Facts is what one machine answered.
 type Facts struct {
-	Kernel       string          `json:"kernel"` // release, "6.18.44"
-	Arch         string          `json:"arch"`   // of the programs to launch: "amd64" or "arm64"
-	UID          int             `json:"uid"`    // effective ids of the runtime
-	GID          int             `json:"gid"`
-	Capabilities uint64          `json:"capabilities"`         // permitted set of the runtime, bit n is capability n
-	LastCap      int             `json:"lastCap"`              // highest capability that the kernel knows
-	HardLimits   []uint64        `json:"hardLimits,omitempty"` // of the runtime, by the numbers of getrlimit(2); none: no limits
-	RootMounts   int             `json:"rootMounts"`           // mounts on top of each other at "/": 1 but for odd machines
-	Cgroup       Cgroup          `json:"cgroup"`
-	Confined     bool            `json:"confined,omitempty"` // the runtime itself has an AppArmor profile; known if AppArmor's directory is asked for
-	Files        map[string]Kind `json:"files,omitempty"`    // what lies at the host paths that the config names, and at those of [InImage]
+	Kernel        string          `json:"kernel"` // release, "6.18.44"
+	Arch          string          `json:"arch"`   // of the programs to launch: "amd64" or "arm64"
+	UID           int             `json:"uid"`    // effective ids of the runtime
+	GID           int             `json:"gid"`
+	Capabilities  uint64          `json:"capabilities"`            // permitted set of the runtime, bit n is capability n
+	LastCap       int             `json:"lastCap"`                 // highest capability that the kernel knows
+	HardLimits    []uint64        `json:"hardLimits,omitempty"`    // of the runtime, by the numbers of getrlimit(2); none: no limits
+	UserNamespace bool            `json:"userNamespace,omitempty"` // the runtime is not in the machine's first one
+	RootMounts    int             `json:"rootMounts"`              // mounts on top of each other at "/": 1 but for odd machines
+	Cgroup        Cgroup          `json:"cgroup"`
+	Confined      bool            `json:"confined,omitempty"` // the runtime itself has an AppArmor profile; known if AppArmor's directory is asked for
+	Files         map[string]Kind `json:"files,omitempty"`    // what lies at the host paths that the config names, and at those of [InImage]
 }
 
 // A Kind is what lies at a host path.

@@ -85,7 +85,7 @@ func (c *compiler) onTmpfs(name string) bool {
 }
 
 func (c *compiler) device(field, name string, d specs.LinuxDevice) {
-	if _, _, user := c.namespace(specs.UserNamespace); !user && c.onTmpfs(name) || d.Type == "p" {
+	if !c.lesser() && c.onTmpfs(name) || d.Type == "p" {
 		c.makeNode(name, d)
 		return
 	}

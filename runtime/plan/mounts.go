@@ -80,7 +80,7 @@ func (c *compiler) fileSystem(i int, m *specs.Mount, name string, o mountOptions
 		source = m.Type
 	}
 	o.flat.merge(o.deep) // there is nothing below yet
-	o.deep = MountAttr{}
+	o.deep = MountAttr{Recursive: true}
 	late := o.flat.Set&linux.MOUNT_ATTR_RDONLY != 0 && (m.Type == "tmpfs" || name == "dev")
 	if late { // what the config mounts below it, and devices, are to be made first
 		o.flat.Set &^= linux.MOUNT_ATTR_RDONLY
@@ -88,6 +88,10 @@ func (c *compiler) fileSystem(i int, m *specs.Mount, name string, o mountOptions
 	}
 	if m.Type == "tmpfs" {
 		c.tmpfsMode(name, &o)
+	}
+	if o.idmap.empty() && c.refusable(m.Type) {
+		c.orHosts(i, m, name, source, o)
+		return
 	}
 	list := c.labelled(m.Type, parameters(m.Type, source, o))
 	for _, p := range list {

@@ -6,8 +6,6 @@ package plan
 import (
 	"sort"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -80,7 +78,7 @@ func (c *compiler) scratch() {
 		c.attach("attach it below the root to be", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
 	}
 	b.Do("make an empty directory", prog.Mkdirat, tmpfs.Arg(), b.String("empty"), prog.Const(0o555, "0555"))
-	if _, _, user := c.namespace(specs.UserNamespace); user {
+	if c.lesser() {
 		b.Do("make a file for the null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFREG, "S_IFREG"), prog.Int(0))
 		in := c.input("null", HostStep{Do: CloneDevice, Path: "/dev/null", Mode: linux.S_IFCHR, Rdev: makedev(1, 3), Doing: "copy the mount of /dev/null", From: "linux.maskedPaths"})
 		c.attach("mount the host's /dev/null", in.Arg(), tmpfs.Arg(), b.String("null"))

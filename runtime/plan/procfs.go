@@ -28,16 +28,17 @@ func (c *compiler) procfs() prog.Arg {
 
 // hostProcfs is procfs for as long as /proc is the host's. In a user namespace no
 // new procfs can be mounted where parts of every other are covered, as they are in
-// each container (mount_too_revealing() in fs/namespace.c): the host's then serves.
+// each container (mount_too_revealing() in fs/namespace.c), nor one of PIDs that
+// another user namespace owns: the host's then serves.
 func (c *compiler) hostProcfs() prog.Arg {
-	made := c.proc != prog.Drop
+	made, first := c.proc != prog.Drop, c.b.Len()
 	proc := c.procfs()
-	if _, _, user := c.namespace(specs.UserNamespace); !user || made || c.container != nil || !c.fresh(specs.MountNamespace) {
+	if !c.lesser() || made || c.container != nil || !c.fresh(specs.MountNamespace) {
 		return proc
 	}
 	b := &c.b
 	revealing, done := b.Label(), b.Label()
-	b.Last().Branch = prog.Branch{Result: -int64(linux.EPERM), To: revealing}
+	c.unlessRefused(first, revealing)
 	b.Jump(done)
 	b.Place(revealing)
 	c.openProc().Ret = c.proc

@@ -34,6 +34,12 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.HardLimits, err = sys.HardLimits(); err != nil {
 		return f, &fail.Error{Doing: "ask for the runtime's limits", Err: err}
 	}
+	const first = "user:[4026531837]" // PROC_USER_INIT_INO
+	user, err := sys.ReadlinkAt(linux.AT_FDCWD, "/proc/self/ns/user")
+	if err != nil {
+		return f, &fail.Error{Doing: "ask for the runtime's user namespace", Err: err}
+	}
+	f.UserNamespace = user != first
 	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
 		return f, err
 	}

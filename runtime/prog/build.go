@@ -204,6 +204,9 @@ func Words(words ...uint64) []byte {
 // RegName returns the name of a register.
 func (b *Builder) RegName(r Reg) string { return b.p.Regs[r-1] }
 
+// Step returns a step that was appended before.
+func (b *Builder) Step(i int) *Step { return &b.p.Steps[i] }
+
 // Last returns the step that was appended last.
 func (b *Builder) Last() *Step { return &b.p.Steps[len(b.p.Steps)-1] }
 
