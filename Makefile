@@ -86,7 +86,7 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 	GOARCH=arm64 go vet ./...
 	GOARCH=arm64 go build -o /dev/null ./...
 
-release: ## out/release/: reproducible tarballs for amd64 and arm64, and their checksums
+release: ## out/release/: reproducible tarballs and .deb for amd64 and arm64, SBOM, checksums
 	tools/release.sh
 
 .PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-all bench fuzz lint release

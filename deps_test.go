@@ -46,6 +46,7 @@ runtime/cli                      : …/runtime/stats …/runtime/cgroup/resource
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :
+tools/sbom                       :
 tools/man                        : …/runtime/cli
 tools/syscalls                   :
 imgmgr/ref          pure         : …/internal/fail
