@@ -13,11 +13,12 @@ import (
 // for. Help is made from it, and so are man pages and completions.
 type Program struct {
 	Name    string
-	Summary string        // what it is, in one line
-	Long    string        // more, for people: paragraphs, examples, exit status
-	Version func() string // the text of --version
-	Globals []Flag        // stand before the verb; see also [LogFlags]
-	Verbs   []Maker       // in the order in which help lists them
+	Summary string            // what it is, in one line
+	Long    string            // more, for people: paragraphs, examples, exit status
+	Version func() string     // the text of --version
+	Globals []Flag            // stand before the verb; see also [LogFlags]
+	Advise  func(error) error // gives a verb's failure a hint, where it has none; may be nil
+	Verbs   []Maker           // in the order in which help lists them
 }
 
 // A Maker makes a verb. Of all verbs one is used, and what the others consist of
@@ -84,7 +85,9 @@ func Main(p Program, args []string) error {
 		return logErr
 	}
 	if err == nil {
-		err = c.Verb.Run(c)
+		if err = c.Verb.Run(c); p.Advise != nil {
+			err = p.Advise(err)
+		}
 	}
 	return c.log.close(p.Name, err)
 }

@@ -40,6 +40,7 @@ exit status:
   1  failure
   3  unknown command`,
 		Version: version,
+		Advise:  container.Advise,
 		Globals: append([]command.Flag{
 			{Names: []string{"root"}, Value: "DIR", Default: defaultRoot(), Help: "directory of the containers' states"},
 			{Names: []string{"systemd-cgroup"}, Help: "make cgroups through systemd (not supported yet)"},

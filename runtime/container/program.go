@@ -60,7 +60,7 @@ func (c *child) findProgram(name string) (string, error) {
 	if denied != nil {
 		return "", &fail.Error{Doing: quoted, Err: denied}
 	}
-	return "", &fail.Error{Doing: quoted + ": executable file not found in $PATH"}
+	return "", &fail.Error{Doing: quoted + ": executable file not found in $PATH", Hint: "PATH of process.env is " + searchPath(c.spec.Process.Env)}
 }
 
 // searchPath is PATH of the environment; execvp(3) has a default for none.
