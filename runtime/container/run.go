@@ -18,18 +18,20 @@ import (
 // end, deletes the container unless keep says otherwise, and returns the exit
 // status: 128 + N after signal N.
 func (s Store) Run(o Options, keep bool) (int, error) {
-	signals := -1
-	if !o.Detach {
-		var err error
-		if signals, err = sys.CatchSignals(passedOn()...); err != nil {
-			return 0, &fail.Error{Doing: "set up signals", Err: err}
-		}
-	}
 	c, err := s.Create(o)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
+	// A signal that comes before ends coracle, whatever it waits for, and with it
+	// what has been made; Store.make says what becomes of the rest.
+	signals := -1
+	if !o.Detach {
+		if signals, err = sys.CatchSignals(passedOn()...); err != nil {
+			c.abandon(o.Warn)
+			return 0, &fail.Error{Doing: "set up signals", Err: err}
+		}
+	}
 	if c.Master >= 0 {
 		console.Size(c.Master)
 	}
