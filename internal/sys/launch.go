@@ -5,6 +5,7 @@ package sys
 
 import (
 	"io/fs"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,13 +78,40 @@ func SeqPacketConnect(dirFD int, name string) (int, error) {
 }
 
 // StreamConnect connects to the stream socket at path, of any length.
-func StreamConnect(path string) (int, error) {
-	dir, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+func StreamConnect(path string) (int, error) { return StreamConnectWithin(path, 0) }
+
+// StreamConnectWithin is [StreamConnect] for as long as the other side may take to
+// accept, and then to read; 0 is any time. Too late is ETIMEDOUT.
+func StreamConnectWithin(path string, patience time.Duration) (int, error) {
+	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer unix.Close(dir)
-	return connectUnix(unix.SOCK_STREAM, FDPath(dir))
+	defer unix.Close(at)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if patience > 0 {
+		limit := unix.NsecToTimeval(int64(patience))
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
+	}
+	if err == nil {
+		err = tooLate(uninterrupted(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: FDPath(at)}) }))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// tooLate says what a blocking socket's EAGAIN means: SO_SNDTIMEO, socket(7).
+func tooLate(err error) error {
+	if err == unix.EAGAIN {
+		return unix.ETIMEDOUT
+	}
+	return err
 }
 
 // DatagramConnect connects to a daemon's datagram socket.
@@ -145,6 +173,23 @@ func Send(fd int, b []byte, fds ...int) error {
 		control = unix.UnixRights(fds...)
 	}
 	return uninterrupted(func() error { return unix.Sendmsg(fd, b, control, nil, unix.MSG_NOSIGNAL) })
+}
+
+// SendAll sends bytes over a stream, and descriptors with the first of them.
+func SendAll(fd int, b []byte, fds ...int) error {
+	control := unix.UnixRights(fds...)
+	for len(b) > 0 {
+		var n int
+		err := uninterrupted(func() (err error) {
+			n, err = unix.SendmsgN(fd, b, control, nil, unix.MSG_NOSIGNAL)
+			return err
+		})
+		if err != nil {
+			return tooLate(err)
+		}
+		b, control = b[n:], nil
+	}
+	return nil
 }
 
 // Close closes a descriptor; closing -1 does nothing.

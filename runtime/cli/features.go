@@ -11,6 +11,7 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/seccomp"
 )
 
 func featuresVerb() command.Verb {
@@ -41,7 +42,9 @@ exit status:
 // the program, and this verb is called once per engine.
 func featuresJSON() string {
 	return fmt.Sprintf(featuresText,
-		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()), list(config.MemoryModes()), list(config.MemoryFlags()),
+		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()),
+		list(seccomp.Actions()), list(seccomp.Operators()), list(seccomp.Architectures()), list(seccomp.Flags()), list(seccomp.Flags()),
+		list(config.MemoryModes()), list(config.MemoryFlags()),
 		strconv.Quote(command.Version), strconv.Quote(commit()))
 }
 
@@ -57,7 +60,14 @@ const featuresText = `{
     "namespaces": %s,
     "capabilities": %s,
     "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
-    "seccomp": {"enabled": false},
+    "seccomp": {
+      "enabled": true,
+      "actions": %s,
+      "operators": %s,
+      "archs": %s,
+      "knownFlags": %s,
+      "supportedFlags": %s
+    },
     "apparmor": {"enabled": true},
     "selinux": {"enabled": true},
     "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},

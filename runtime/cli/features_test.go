@@ -111,6 +111,9 @@ func problems(t *testing.T, change func(*oci.Spec)) []string {
 		Files:  map[string]facts.Kind{}}
 	for _, path := range plan.HostPaths("/bundle", &c.Spec) {
 		m.Files[path] = facts.Kind{Mode: 0o40755}
+		if path == "/run/listener" {
+			m.Files[path] = facts.Kind{Mode: 0o140666} // S_IFSOCK
+		}
 	}
 	refused, warnings := plan.Findings(plan.Request{ID: "c1", Bundle: "/bundle", Config: c, Facts: m})
 	var all []string

@@ -35,7 +35,7 @@ func (v *validator) linux() {
 	for i, name := range l.ReadonlyPaths {
 		v.absolute(name, path("linux.readonlyPaths[%d]", i))
 	}
-	v.unsupported(l.Seccomp != nil, path("linux.seccomp"), "remove it to run without a filter of system calls")
+	v.seccomp(l.Seccomp)
 	v.label(l.MountLabel, path("linux.mountLabel"))
 	v.unsupported(l.IntelRdt != nil, path("linux.intelRdt"), "remove it to share cache and memory bandwidth")
 	v.unsupported(len(l.NetDevices) > 0, path("linux.netDevices"), "move the device with a createRuntime hook")

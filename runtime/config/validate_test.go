@@ -283,7 +283,6 @@ func TestUnsupportedIsRefused(t *testing.T) {
 		have  func(*Config)
 	}{
 		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
-		{"linux.seccomp", func(c *Config) { c.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow} }},
 		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
 		{"linux.netDevices", func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}} }},
 	} {

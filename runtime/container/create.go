@@ -152,6 +152,9 @@ func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
 	if !filepath.IsAbs(s.Rootfs) {
 		s.Rootfs = filepath.Join(s.Bundle, s.Rootfs)
 	}
+	if p.Listener != 0 {
+		s.Agent = &Agent{Socket: c.Linux.Seccomp.ListenerPath, Metadata: c.Linux.Seccomp.ListenerMetadata}
+	}
 	s.Cgroups = p.Cgroup.Dirs
 	if h := c.Hooks; h != nil && len(h.StartContainer)+len(h.Poststart)+len(h.Poststop) > 0 {
 		s.Hooks = &specs.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}

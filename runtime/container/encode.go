@@ -80,6 +80,13 @@ func (s *State) encode() ([]byte, error) {
 	}
 	b = append(b, ']')
 	raw("ownPids", strconv.AppendBool(nil, s.OwnPIDs))
+	if s.Agent != nil {
+		agent, err := json.Marshal(s.Agent)
+		if err != nil {
+			return nil, err
+		}
+		raw("agent", agent)
+	}
 	if s.Exit != nil { // nobody waits for that one
 		exit, err := json.Marshal(s.Exit)
 		if err != nil {

@@ -23,7 +23,8 @@ func TestEncode(t *testing.T) {
 		Created: time.Date(2026, 11, 23, 1, 2, 3, 456, time.UTC), Annotations: map[string]string{"k": "v", "": "x\x00"},
 		Cgroups: []string{"/a", "/b"}, Hooks: &specs.Hooks{Poststop: []specs.Hook{{Path: "/h", Args: []string{"h"}, Timeout: &timeout}}},
 		Steps: []Step{{Index: 3, Doing: "do", From: "x", Execve: true}, {Index: 4, Doing: "do it"}}, OwnPIDs: true,
-		Exit: &Exit{Code: &timeout, Signal: "SIGKILL", Time: time.Date(2026, 11, 23, 1, 2, 4, 0, time.UTC), Usage: stats.Usage{CPU: 5}},
+		Agent: &Agent{Socket: "/run/agent", Metadata: "m"},
+		Exit:  &Exit{Code: &timeout, Signal: "SIGKILL", Time: time.Date(2026, 11, 23, 1, 2, 4, 0, time.UTC), Usage: stats.Usage{CPU: 5}},
 	}
 	v := reflect.ValueOf(full)
 	for i := range v.NumField() {

@@ -35,7 +35,7 @@ func mutated(p *plan.Plan) *plan.Plan {
 	for n := range p.Gates {
 		p.Gates[n].Step = before(p.Gates[n].Step, i)
 	}
-	p.Accept, p.Execve, p.Terminal = before(p.Accept, i), before(p.Execve, i), before(p.Terminal, i)
+	p.Accept, p.Execve, p.Terminal, p.Listener = before(p.Accept, i), before(p.Execve, i), before(p.Terminal, i), before(p.Listener, i)
 	return p
 }
 

@@ -41,12 +41,17 @@ func (s Store) Start(id string) error {
 
 // start lets the init of a created container, which is locked, go on.
 func (s *State) start() error {
+	agent, err := s.Agent.connect()
+	if err != nil {
+		return err
+	}
 	conn, err := sys.SeqPacketConnect(s.lock, startSocket)
 	if err != nil {
+		sys.Close(agent)
 		return &fail.Error{Where: s.ID, Doing: "connect to its init", Err: err}
 	}
 	defer sys.Close(conn)
-	if err := s.watchStart(conn); err != nil {
+	if err := s.watchStart(conn, agent); err != nil {
 		return err
 	}
 	os.Remove(filepath.Join(s.dir, startSocket))
@@ -62,7 +67,7 @@ func (s *State) start() error {
 
 // watchStart reads what the init reports until it executes its program: a mark
 // and then nothing. Nothing alone means that it was killed.
-func (s *State) watchStart(conn int) error {
+func (s *State) watchStart(conn, agent int) error {
 	hooks := hookWatch{hooks: s.Hooks, output: func() string { return "" }}
 	running := false
 	for {
@@ -86,6 +91,10 @@ func (s *State) watchStart(conn int) error {
 			hooks.begin(fds[0], "startContainer")
 		case plan.HookEnded:
 			hooks.end(report.Value)
+		case plan.Listening:
+			if err := s.handOver(agent, fds[0], conn); err != nil {
+				return err
+			}
 		case plan.AboutToRun:
 			running = true
 		}

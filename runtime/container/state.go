@@ -64,6 +64,7 @@ type State struct {
 	Hooks       *specs.Hooks      `json:"hooks,omitempty"` // startContainer, poststart and poststop
 	Steps       []Step            `json:"steps"`           // of the launch program, those after the gate of start
 	OwnPIDs     bool              `json:"ownPids"`         // it has a PID namespace, so all end with the init
+	Agent       *Agent            `json:"agent,omitempty"` // of a seccomp filter that has one
 	Exit        *Exit             `json:"exit,omitempty"`  // as far as somebody saw the init end
 
 	dir   string

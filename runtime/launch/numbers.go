@@ -48,6 +48,7 @@ var numbers = [prog.Syscalls]uint16{
 	prog.RtSigprocmask:    linux.SYS_RT_SIGPROCMASK,
 	prog.SchedSetaffinity: linux.SYS_SCHED_SETAFFINITY,
 	prog.SchedSetattr:     linux.SYS_SCHED_SETATTR,
+	prog.Seccomp:          linux.SYS_SECCOMP,
 	prog.Sendmsg:          linux.SYS_SENDMSG,
 	prog.Sendto:           linux.SYS_SENDTO,
 	prog.SetMempolicy:     linux.SYS_SET_MEMPOLICY,

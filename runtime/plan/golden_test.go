@@ -160,7 +160,7 @@ func sound(t testing.TB, p *plan.Plan) {
 	opened := make([]int, len(p.Init.Inputs))
 	spawned, sent := false, false
 	// start takes the steps at the first two; at the third nothing waits.
-	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true, int(plan.Console): true}
+	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true, int(plan.Console): true, int(plan.Listening): p.Listener != 0}
 	last := -1
 	for _, g := range p.Gates {
 		if g.Step <= last || g.Step >= len(p.Init.Steps) {

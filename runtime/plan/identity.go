@@ -55,6 +55,12 @@ func (c *compiler) identity() {
 	b.Do("become user "+strconv.Itoa(int(p.User.UID)), prog.Setresuid, uid, uid, uid)
 	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
 	b.From("process.capabilities")
+	if c.compileFilter(); c.filter != nil && !p.NoNewPrivileges {
+		// It is loaded last, which takes CAP_SYS_ADMIN. That need not be dropped
+		// again: execve(2) computes all sets from the bounding, inheritable and
+		// ambient ones, whatever is permitted before, capabilities(7).
+		caps.effective, caps.permitted = caps.effective|capSysAdmin, caps.permitted|capSysAdmin
+	}
 	c.setCapabilities(caps)
 	if p.NoNewPrivileges {
 		b.From("process.noNewPrivileges")

@@ -55,6 +55,9 @@ func HostPaths(bundle string, spec *specs.Spec) []string {
 		for i := range spec.Linux.Devices {
 			add(spec.Linux.Devices[i].Path)
 		}
+		if s := spec.Linux.Seccomp; s != nil && notifies(s) {
+			add(s.ListenerPath)
+		}
 	}
 	return list
 }

@@ -44,6 +44,7 @@ type Plan struct {
 	Gates    []Gate     // in their order
 	Terminal int        // the step that hands the master of the terminal over; 0: none
 	Accept   int        // the step that waits for start
+	Listener int        // the step that hands a listener of seccomp over; 0: none
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
 	Cgroup   resources.Cgroup
@@ -65,6 +66,7 @@ const (
 	AtCreated                       // gate: all is done but start, or execve; answered with the path to execute
 	AboutToRun                      // the next step is execve
 	AtStart                         // no mark: before the launch program is let go on by start
+	Listening                       // carries the listener of seccomp; answered when the agent has it
 	AtSpawn    prog.Mark = 0        // host steps before there is a process
 )
 
@@ -133,6 +135,8 @@ const (
 	SendTerminal // its master, to the socket of the engine
 	RaiseLimit   // of the runtime itself, which the process inherits
 	FindProgram  // look up args[0], answer the gate with its path
+	ConnectAgent // to the seccomp agent's socket
+	SendListener // of seccomp, to the agent
 )
 
 // Compile returns the plan, or a [fail.Error] that names the field that cannot
@@ -222,6 +226,7 @@ type compiler struct {
 	proc           prog.Reg // a procfs that nobody else sees
 	umask          prog.Reg // of the caller
 	gone           prog.Label
+	filter         *filter // of linux.seccomp
 	state          map[string]prog.Input
 	program        prog.Arg // the path to execute, which the parent answers AtCreated with
 	output         prog.Input

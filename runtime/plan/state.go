@@ -29,6 +29,7 @@ func (c *compiler) recordCreated() {
 // recordStarted is what start does: it connects before the launch program goes
 // on, and does the rest when the container's program runs.
 func (c *compiler) recordStarted() {
+	c.agent()
 	c.host(HostStep{At: AtStart, Do: Connect, Path: StateDir + "/start", Doing: "let the launch program go on"})
 	c.host(HostStep{At: AboutToRun, Do: RemoveSocket, Path: StateDir + "/start", Doing: "remove the socket of start"})
 	if h := c.spec.Hooks; h != nil {
@@ -52,6 +53,10 @@ func (h *HostStep) recordCall() string {
 		return "write " + h.Path + " " + strconv.Quote(h.Value)
 	case WritePIDFile:
 		return "write " + h.Path + " PID"
+	case ConnectAgent:
+		return "connect " + h.Path
+	case SendListener:
+		return "send the state and the listener to " + h.Path
 	case SendTerminal:
 		return "send the terminal to " + h.Path
 	case Connect:

@@ -54,6 +54,8 @@ func (p *Plan) Lines() []Line {
 			host(AboutToRun)
 		case p.Terminal:
 			host(Console)
+		case p.Listener:
+			host(Listening)
 		}
 	}
 	return lines

@@ -47,6 +47,7 @@ const (
 	RtSigprocmask
 	SchedSetaffinity
 	SchedSetattr
+	Seccomp
 	Sendmsg
 	Sendto
 	SetMempolicy
@@ -72,7 +73,7 @@ var syscallNames = [Syscalls]string{
 	"accept4", "capset", "chroot", "clone", "close_range", "dup3", "execve", "exit_group", "fchdir", "fchown",
 	"fchownat", "fsconfig", "fsetxattr", "fsmount", "fsopen", "fspick", "futex", "ioctl", "ioprio_set", "keyctl", "lseek",
 	"mkdirat", "mknodat", "mount_setattr", "move_mount", "open_tree", "openat", "openat2", "personality", "pivot_root", "prctl",
-	"prlimit64", "read", "recvmsg", "rt_sigaction", "rt_sigprocmask", "sched_setaffinity", "sched_setattr", "sendmsg", "sendto", "set_mempolicy", "setdomainname",
+	"prlimit64", "read", "recvmsg", "rt_sigaction", "rt_sigprocmask", "sched_setaffinity", "sched_setattr", "seccomp", "sendmsg", "sendto", "set_mempolicy", "setdomainname",
 	"setgroups", "sethostname", "setns", "setresgid", "setresuid", "setsid", "socket", "symlinkat", "umask", "umount2",
 	"unshare", "wait4", "write",
 }

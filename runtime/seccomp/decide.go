@@ -136,3 +136,20 @@ func (p *Profile) last(a *Arch) (last uint32, ok bool) {
 	}
 	return last, ok
 }
+
+// Allows tells whether the machine's own programs may make a call whatever its
+// arguments are.
+func (p *Profile) Allows(name string) bool {
+	a := p.Archs[0]
+	number, ok := a.Number(name)
+	v := p.Decide(Data{Arch: a.Token, Number: number})
+	if v.Rule < 0 || len(p.Rules[v.Rule].Conditions) > 0 { // no rule without conditions
+		for i := range p.Rules {
+			if r := &p.Rules[i]; len(r.Conditions) > 0 && r.names(a, number) {
+				return false
+			}
+		}
+	}
+	action := v.Return & retAction
+	return ok && (action == retAllow || action == retLog)
+}

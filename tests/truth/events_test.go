@@ -20,7 +20,7 @@ var harmless = strings.Fields(`
 	fcntl flock fstat fstatfs futex getdents64 getegid geteuid getgid getpgid getpid getppid getrandom gettid getuid
 	lseek madvise mincore mmap mprotect munmap nanosleep newfstatat pidfd_open pipe2 poll ppoll pread64
 	read readlink readlinkat recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask rt_sigreturn
-	sched_getaffinity sched_yield set_robust_list set_tid_address setitimer sigaltstack socket statfs statx tgkill timer_create timer_delete timer_settime
+	sched_getaffinity sched_yield set_robust_list set_tid_address setitimer setsockopt sigaltstack socket statfs statx tgkill timer_create timer_delete timer_settime
 	uname wait4 waitid pidfd_send_signal capget`)
 
 // forked are the calls that a forked child of coracle makes between fork and

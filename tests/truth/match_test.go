@@ -48,6 +48,7 @@ func matchStart(t testing.TB, events []event, p *plan.Plan, pid string) {
 	t.Helper()
 	m := &matcher{t: t, events: events, plan: p, pid: pid}
 	m.steps(plan.AtStart)
+	m.steps(plan.Listening)
 	m.steps(plan.AboutToRun)
 	m.end("start")
 }
@@ -167,6 +168,15 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.want(h, "send %q", "/dev/ptmx")
 	case plan.Connect:
 		m.want(h, "connect %s", h.Path)
+	case plan.ConnectAgent:
+		m.want(h, "connect %s", h.Path)
+	case plan.SendListener:
+		if !m.next(`send "{\"ociVersion\":`) {
+			m.want(h, `send "{\"ociVersion\":…`)
+			return
+		}
+		m.skip()
+		m.want(h, "send %q", "\x01")
 	case plan.RemoveSocket:
 		m.want(h, "unlink %s", h.Path)
 	case plan.FindProgram: // reads only

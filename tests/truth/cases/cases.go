@@ -7,6 +7,8 @@ package cases
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +35,7 @@ var All = []Case{
 	{"hooks", allHooks},
 	{"terminal", terminal},
 	{"joined", joined},
+	{"asked", asked},
 }
 
 // full has most of what config.json knows and needs no other process.
@@ -71,6 +74,7 @@ func full(t testing.TB, s *specs.Spec) {
 	s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
 	s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolPreferred, Nodes: "0"}
 	s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"mount"}, Action: specs.ActErrno}}}
 	s.Linux.Resources = &specs.LinuxResources{
 		Memory:  &specs.LinuxMemory{Limit: &limit},
 		Pids:    &specs.LinuxPids{Limit: ptr(int64(100))},
@@ -132,4 +136,30 @@ func joined(t testing.TB, s *specs.Spec) {
 			ns.Path = fmt.Sprintf("/proc/%s/ns/%s", pid, file)
 		}
 	}
+}
+
+// asked has a seccomp filter that asks an agent, who is told of it and then of
+// nothing: no program makes the call.
+func asked(t testing.TB, s *specs.Spec) {
+	socket := filepath.Join(t.TempDir(), "agent")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, conn)
+			conn.Close()
+		}
+	}()
+	s.Process.User = specs.User{UID: 1000, GID: 1000}
+	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: socket, ListenerMetadata: "metadata",
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"pivot_root"}, Action: specs.ActNotify}}}
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A SeccompCall is a call that a filter asks its listener about: struct
+// seccomp_notif, linux/seccomp.h.
+type SeccompCall struct {
+	ID      uint64
+	PID     uint32
+	_       uint32
+	Number  uint32
+	Arch    uint32
+	Pointer uint64
+	Args    [6]uint64
+}
+
+// A SeccompAnswer is struct seccomp_notif_resp.
+type SeccompAnswer struct {
+	ID    uint64
+	Value int64
+	Errno int32 // negative
+	Flags uint32
+}
+
+// SeccompContinue lets the call happen.
+const SeccompContinue = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+
+// SeccompReceive waits for a call at a listener. ENOENT is one whose process is
+// gone meanwhile.
+func SeccompReceive(listener int) (c SeccompCall, err error) {
+	err = uninterrupted(func() error {
+		c = SeccompCall{} // the kernel wants it to be zero
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&c))); errno != 0 {
+			return errno
+		}
+		return nil
+	})
+	return c, err
+}
+
+// SeccompRespond answers a call. ENOENT is one whose process is gone meanwhile.
+func SeccompRespond(listener int, a SeccompAnswer) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a))); errno != 0 {
+		return errno
+	}
+	return nil
+}
