@@ -247,10 +247,10 @@ func TestRootTop(t *testing.T) {
 func TestRootTopTerminal(t *testing.T) {
 	testkit.NoLeaks(t)
 	v := started(t)
-	p := newPerson(t, 10, 30)
+	p := newPerson(t, 10, 20)
 	c := v.command("top", "--interval", "100ms", "--count", "3")
 	p.runs(c)
-	head := "ID" + strings.Repeat(" ", 28)
+	head := "ID" + strings.Repeat(" ", 18)
 	p.expects("\x1b[H" + head + "\x1b[K\r\n" + v.id[:len("coracle-test")])
 	p.expects("\x1b[J\x1b[H" + head)
 	must(t, c.Wait())
