@@ -6,6 +6,7 @@ package cgroup
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -80,9 +81,16 @@ func Thaw(dirs []string) error {
 	return nil
 }
 
-// Frozen reports whether the container is frozen, or about to be.
+// Frozen reports whether the container is frozen, or about to be. It is asked for
+// every container of a list, so it opens no more files than have to be: the
+// directory of v2 is the last one, and the freezer of v1 has its name in the path
+// wherever it is mounted as usual.
 func Frozen(dirs []string) (bool, error) {
-	for _, dir := range dirs {
+	usual := slices.ContainsFunc(dirs, namesFreezer)
+	for i, dir := range dirs {
+		if usual && i < len(dirs)-1 && !namesFreezer(dir) {
+			continue
+		}
 		frozen, err := isFrozen(dir)
 		if err != nil {
 			return false, &fail.Error{Doing: "ask whether " + dir + " is frozen", Err: err}
@@ -93,6 +101,8 @@ func Frozen(dirs []string) (bool, error) {
 	}
 	return false, nil
 }
+
+func namesFreezer(dir string) bool { return strings.Contains(dir, "freezer") }
 
 // isFrozen asks one directory, which need not have a freezer.
 func isFrozen(dir string) (bool, error) {

@@ -21,9 +21,9 @@ func gcVerb() command.Verb {
 		},
 		Summary: "remove what killed commands have left",
 		Long: `
-That is containers whose create was killed before it was done, and those whose
-delete was. Others are not touched, stopped ones neither. Each is printed with
-the reason.
+That is containers whose create was killed before it was done, those whose delete
+was, and those whose init ended before they were started. Others are not touched,
+stopped ones neither. Each is printed with the reason.
 
 Where somebody has removed the directory of states under a running container,
 --cgroup finds it all the same: PATH is what linux.cgroupsPath was, or the id of a

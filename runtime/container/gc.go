@@ -20,8 +20,8 @@ import (
 type Leftover struct{ ID, Why string }
 
 // GC removes what killed commands have left: containers whose create or delete
-// nobody carries on. Others, stopped ones too, are their owner's. With dry it
-// only tells.
+// nobody carries on, and those that ended before they were started. Others that
+// have stopped are their owner's. With dry it only tells.
 func (s Store) GC(dry bool, warn func(string, ...any)) ([]Leftover, error) {
 	ids, err := s.ids()
 	if err != nil {
@@ -65,6 +65,8 @@ func (s Store) collect(id string, dry bool, warn func(string, ...any)) (*Leftove
 		why = "its create was killed"
 	case state.deleting():
 		why = "its delete was killed"
+	case state.aborted():
+		why = "its init ended before it was started"
 	default:
 		return nil, nil
 	}
@@ -82,6 +84,14 @@ func (s *State) beginDelete() { os.Remove(filepath.Join(s.dir, config.Name)) }
 func (s *State) deleting() bool {
 	_, err := os.Lstat(filepath.Join(s.dir, config.Name))
 	return errors.Is(err, os.ErrNotExist)
+}
+
+// aborted tells whether the init has ended without a start: create may be killed
+// when the journal says "created" and the init does not know yet. Nothing has
+// ever run in such a container, and nothing can.
+func (s *State) aborted() bool {
+	_, err := os.Lstat(filepath.Join(s.dir, startSocket))
+	return err == nil && !s.alive()
 }
 
 // KillCgroup sends a signal to everything in a cgroup, for containers whose state
