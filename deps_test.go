@@ -36,12 +36,15 @@ runtime/facts       pure         :
 runtime/probe                    : …/runtime/facts …/internal/sys …/internal/sys/linux …/internal/fail
 runtime/cgroup/resources pure    : …/internal/fail …/internal/sys/linux …/runtime/facts github.com/opencontainers/runtime-spec
 runtime/cgroup                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/facts …/runtime/cgroup/resources github.com/opencontainers/runtime-spec
-runtime/plan        pure         : …/internal/fail …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/seccomp …/runtime/cgroup/resources github.com/opencontainers/runtime-spec
+runtime/cgroup/unit pure         : …/internal/fail …/runtime/cgroup/resources …/runtime/dbus …/runtime/facts github.com/opencontainers/runtime-spec
+runtime/dbus        pure         :
+runtime/systemd                  : …/internal/fail …/internal/sys …/runtime/cgroup/unit …/runtime/dbus …/runtime/facts
+runtime/plan        pure         : …/internal/fail …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/seccomp …/runtime/cgroup/resources …/runtime/cgroup/unit github.com/opencontainers/runtime-spec
 runtime/lxc         pure         : …/internal/fail …/runtime/config github.com/opencontainers/runtime-spec
 runtime/launch                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/prog
 runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
 runtime/stats                    : …/internal/sys
-runtime/container                : …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
+runtime/container                : …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
 runtime/cli                      : …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
