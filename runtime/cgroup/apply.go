@@ -57,7 +57,7 @@ type applier struct {
 // do executes one operation.
 func (a *applier) do(o resources.Op) error {
 	err := a.execute(o)
-	if err == nil || err == syscall.EPERM && isDeviceRule(o) && unprivileged() {
+	if err == nil || err == syscall.EPERM && (isDeviceRule(o) || o.Kind == resources.Own) && unprivileged() {
 		return nil
 	}
 	if e, ok := errors.AsType[*fail.Error](err); ok {
@@ -110,6 +110,10 @@ func (a *applier) execute(o resources.Op) error {
 		return below(o.Path, o.Value)
 	case resources.Devices:
 		return attach(o.Path, o.Program)
+	case resources.Enter:
+		return a.write(o.Path+"/cgroup.procs", o.Value)
+	case resources.Own:
+		return own(o.Path, o.Value)
 	}
 	return syscall.ENOSYS
 }

@@ -23,6 +23,7 @@ type Facts struct {
 	UserNamespace bool            `json:"userNamespace,omitempty"` // the runtime is not in the machine's first one
 	RootMounts    int             `json:"rootMounts"`              // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup        Cgroup          `json:"cgroup"`
+	Systemd       *Systemd        `json:"systemd,omitempty"`  // asked for only by its driver
 	Confined      bool            `json:"confined,omitempty"` // the runtime itself has an AppArmor profile; known if AppArmor's directory is asked for
 	Files         map[string]Kind `json:"files,omitempty"`    // what lies at the host paths that the config names, and at those of [InImage]
 }
@@ -92,3 +93,9 @@ type Container struct {
 
 // Has tells whether a kind of namespace has to be joined.
 func (c *Container) Has(kind string) bool { return slices.Contains(c.Namespaces, kind) }
+
+// Systemd is the instance of systemd that makes cgroups for the runtime.
+type Systemd struct {
+	User         bool   `json:"user,omitempty"` // that of a user, not of the machine
+	ControlGroup string `json:"controlGroup"`   // what its slices are below: "/", or "/user.slice/user-1000.slice/user@1000.service"
+}

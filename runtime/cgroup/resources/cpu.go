@@ -112,19 +112,19 @@ func (c *compiler) shares(p *specs.LinuxCPU) error {
 		return err
 	}
 	if h.v2 {
-		shares = weight(shares)
+		shares = Weight(shares)
 	}
 	c.write(fromCPU+"shares", h.file("cpu.shares", "cpu.weight"), strconv.FormatUint(shares, 10))
 	return nil
 }
 
-// weight converts shares of v1 (2 to 262144, default 1024) to the weight of v2
+// Weight converts shares of v1 (2 to 262144, default 1024) to the weight of v2
 // (1 to 10000, default 100).
 //
 // The curve is a parabola in the logarithms through the least, the default and
 // the greatest values: all runtimes agreed on it in 2025, because the straight
 // line of before gave the default of v1 a weight of 39.
-func weight(shares uint64) uint64 {
+func Weight(shares uint64) uint64 {
 	switch {
 	case shares <= minShares:
 		return 1

@@ -6,6 +6,8 @@ package resources
 import (
 	"strconv"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/coracle-oci/coracle/internal/fail"
 )
 
@@ -126,4 +128,26 @@ func number(n int64) string {
 		return "*"
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// DeviceLines returns what the rules for devices come to on v1, as the kernel
+// reads it: what is allowed, or that all is but for the lines. Rules that are
+// wrong are none.
+func DeviceLines(r *specs.LinuxResources) (lines []string, all bool) {
+	c := compiler{r: r}
+	if r == nil {
+		c.r = &specs.LinuxResources{}
+	}
+	rules, ok := c.parseRules()
+	if !ok {
+		return nil, false
+	}
+	list, err := resolve(rules)
+	if err != nil {
+		return nil, false
+	}
+	for _, e := range list.exceptions {
+		lines = append(lines, e.line())
+	}
+	return lines, list.allow
 }

@@ -77,11 +77,13 @@ func (c *compiler) ioWeight(from, device string, weight uint16) error {
 		c.write(from, h.dir+file, text)
 		return nil
 	}
-	scaled := 1 + (int(weight)-10)*9999/990
 	c.out.Limit = append(c.out.Limit, Op{Kind: Write, Path: h.dir + "/io.bfq.weight", Value: text, From: from,
-		Or: &Op{Kind: Write, Path: h.dir + "/io.weight", Value: device + strconv.Itoa(scaled), From: from}})
+		Or: &Op{Kind: Write, Path: h.dir + "/io.weight", Value: device + strconv.FormatUint(IOWeight(weight), 10), From: from}})
 	return nil
 }
+
+// IOWeight converts a weight of v1, or of BFQ, to one of io.weight.
+func IOWeight(weight uint16) uint64 { return 1 + (uint64(weight)-10)*9999/990 }
 
 // leafWeight is refused: its scheduler, CFQ, left Linux with 5.0.
 func (c *compiler) leafWeight(from, _ string, weight uint16) error {

@@ -19,15 +19,12 @@ type place struct {
 	hierarchy facts.Hierarchy
 	v2        bool
 	above     []string // directories from the mount point, or the runtime's own, down to leaf's parent
-	leaf      string   // the container's directory
+	leaf      string   // the directory of the container's processes, and of its limits
+	top       string   // what is the container's alone: leaf, or the scope above it
 }
 
 // locate sets the places, in the order of the mounts with v2 last.
-func (c *compiler) locate(id, cgroupsPath string, f facts.Cgroup) error {
-	names, absolute, err := split(id, cgroupsPath)
-	if err != nil {
-		return err
-	}
+func (c *compiler) locate(names []string, absolute bool, f facts.Cgroup) error {
 	for _, h := range f.V1 {
 		if err := c.add(h, h.Own, names, absolute); err != nil {
 			return err
@@ -65,7 +62,10 @@ func (c *compiler) add(h facts.Hierarchy, base string, names []string, absolute 
 		dir += "/" + name
 		p.above = append(p.above, dir)
 	}
-	p.above, p.leaf = p.above[:len(p.above)-1], dir
+	p.above, p.leaf, p.top = p.above[:len(p.above)-1], dir, dir
+	if c.scope != nil && c.scope.Subgroup != "" {
+		p.top = p.above[len(p.above)-1]
+	}
 	c.places = append(c.places, p)
 	return nil
 }
@@ -83,7 +83,7 @@ func split(id, cgroupsPath string) (names []string, absolute bool, err error) {
 		return nil, false, &fail.Error{
 			Where: configFile + fromPath,
 			Doing: "has systemd's form slice:prefix:name, which needs the systemd driver",
-			Hint:  "the systemd driver comes later; use a path such as /parent/name, or the cgroupfs driver of the engine",
+			Hint:  "give --systemd-cgroup, or use a path such as /parent/name",
 		}
 	}
 	for name := range strings.SplitSeq(cgroupsPath, "/") {
@@ -106,7 +106,12 @@ func split(id, cgroupsPath string) (names []string, absolute bool, err error) {
 // directories adds what makes the places and what joins them.
 func (c *compiler) directories() {
 	for _, p := range c.places {
-		c.out.Dirs = append(c.out.Dirs, p.leaf)
+		c.out.Dirs = append(c.out.Dirs, p.top)
+		c.out.Leaves = append(c.out.Leaves, p.leaf)
+		if c.bySystemd(p) {
+			c.adopt(p)
+			continue
+		}
 		c.descend(p, c.enabled(p))
 		if p.v2 {
 			// v2 has no tasks file, and cgroup.procs waits for a grace period
@@ -151,7 +156,11 @@ func (c *compiler) descend(p place, controllers string) {
 			c.make(p, Enable, dir+"/cgroup.subtree_control", controllers)
 		}
 	}
-	c.make(p, Leaf, p.leaf, "")
+	kind := Leaf
+	if c.scope != nil { // systemd may have made it already, and moved the process there
+		kind = Mkdir
+	}
+	c.make(p, kind, p.leaf, "")
 	c.inherit(p, p.leaf)
 }
 
@@ -208,6 +217,10 @@ func (c *compiler) on(controller, from string) (home, error) {
 	if ok {
 		c.use(h, controller)
 		return h, nil
+	}
+	if c.disabled {
+		return home{}, &fail.Error{Where: configFile + from, Doing: "cannot be applied: cgroups are disabled by --cgroup-manager",
+			Hint: "remove the limit, or use the manager cgroupfs or systemd"}
 	}
 	what := "the controller " + controller + " is on no mounted cgroup hierarchy"
 	if len(c.places) == 0 {

@@ -44,6 +44,11 @@ const (
 	// Devices attaches Program, a BPF_PROG_TYPE_CGROUP_DEVICE, to the directory
 	// Path.
 	Devices
+	// Enter moves the container's process into the directory Path.
+	Enter
+	// Own gives the directory Path, and those of its files that the kernel names
+	// in /sys/kernel/cgroup/delegate, to the user Value.
+	Own
 )
 
 // An Op is one operation on a cgroup hierarchy.
@@ -61,7 +66,9 @@ type Op struct {
 // A Cgroup is everything about the cgroups of one container.
 type Cgroup struct {
 	Dirs     []string // the container's directory in each hierarchy: what the journal records and delete removes
+	Leaves   []string // the directory in each hierarchy that its processes are in: that of Dirs, or one below
 	Make     []Op     // directories, and what makes them usable
+	Adopt    []Op     // the same of those that systemd makes, once it has
 	Limit    []Op     // values, in the order in which the kernel accepts them
 	Join     []string // files to which the process itself writes "0" when it may join
 	Into     string   // directory of the v2 hierarchy, also of a hybrid one, for CLONE_INTO_CGROUP; "" where v2 is not mounted
@@ -85,14 +92,25 @@ func Compile(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (C
 
 // All is Compile for those who want to know everything that is wrong.
 func All(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgroup, []error) {
-	c := compiler{r: r}
-	if r == nil {
+	var c compiler
+	names, absolute, err := split(id, cgroupsPath)
+	if err != nil {
+		c.note(err)
+		names, absolute = []string{"somewhere"}, true // to look at the rest all the same
+	}
+	return c.compile(names, absolute, r, f)
+}
+
+// compile returns the operations for a directory of the given names, from the
+// mount points or, unless it is absolute, from the runtime's own.
+func (c *compiler) compile(names []string, absolute bool, r *specs.LinuxResources, f facts.Cgroup) (Cgroup, []error) {
+	if c.r = r; r == nil {
 		c.r = &specs.LinuxResources{}
 	}
-	if err := c.locate(id, cgroupsPath, f); err != nil {
+	if err := c.locate(names, absolute, f); err != nil {
 		c.note(err)
 		c.places = nil
-		c.locate(id, "/somewhere", f) // to look at the rest all the same
+		c.locate(names, true, f) // to look at the rest all the same
 	}
 	for _, phase := range []func(){
 		c.memory, c.cpu, c.cpuset, c.pids, c.blockIO, c.hugepageLimits, c.rdma, c.network, c.unified,
@@ -109,9 +127,12 @@ func All(id, cgroupsPath string, r *specs.LinuxResources, f facts.Cgroup) (Cgrou
 type compiler struct {
 	r      *specs.LinuxResources
 	places []place
+	scope  *Scope   // of the systemd driver; nil: the cgroupfs driver
 	used   []string // controllers of v2 that a value needs
 	out    Cgroup
 	wrong  []error
+
+	disabled bool // there is no driver
 }
 
 // note keeps what is wrong with one value, if something is: the next one is

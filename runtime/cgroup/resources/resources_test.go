@@ -223,12 +223,12 @@ func contains(all []string, s string) bool {
 // TestWeight checks points of the curve that the runtimes agreed on.
 func TestWeight(t *testing.T) {
 	for shares, want := range map[uint64]uint64{2: 1, 1: 1, 1024: 100, 262144: 10000, 500000: 10000, 512: 59, 2048: 174} {
-		if got := weight(shares); got != want {
+		if got := Weight(shares); got != want {
 			t.Errorf("%d shares: got a weight of %d, want %d", shares, got, want)
 		}
 	}
 	for last, s := uint64(0), uint64(2); s <= maxShares; s++ {
-		w := weight(s)
+		w := Weight(s)
 		if w < last || w < 1 || w > 10000 {
 			t.Fatalf("%d shares have a weight of %d after %d", s, w, last)
 		}

@@ -29,9 +29,17 @@ func (o Op) String() string {
 		return "check that " + o.Path + " is at most " + o.Value
 	case Devices:
 		return "attach a device program of " + strconv.Itoa(len(o.Program)/insnSize) + " instructions to " + o.Path
+	case Enter:
+		return "write " + o.Path + "/cgroup.procs PID"
+	case Own:
+		return "chown " + o.Value + " " + o.Path + " and those of its files that " + DelegateFile + " names"
 	}
 	return "unknown operation " + strconv.Itoa(int(o.Kind)) + " on " + o.Path
 }
+
+// DelegateFile is where the kernel says which files of a cgroup its manager is
+// to own, cgroups(7): "Cgroups delegation".
+const DelegateFile = "/sys/kernel/cgroup/delegate"
 
 // Source returns the file from which an Inherit copies.
 func (o Op) Source() string { return o.parentFile() }

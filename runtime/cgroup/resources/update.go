@@ -21,7 +21,7 @@ import (
 //
 // read returns what a file holds now: some values can only be set together with
 // others, or in an order that depends on them.
-func Update(dirs []string, r *specs.LinuxResources, f facts.Cgroup, read func(path string) string) (ops []Op, warnings []string, err error) {
+func Update(dirs []string, r *specs.LinuxResources, f facts.Cgroup, read func(path string) string) (Change, error) {
 	changed := *r
 	changed.Devices = nil
 	c := compiler{r: &changed}
@@ -33,10 +33,17 @@ func Update(dirs []string, r *specs.LinuxResources, f facts.Cgroup, read func(pa
 		phase()
 	}
 	if len(c.wrong) > 0 {
-		return nil, nil, c.wrong[0]
+		return Change{}, c.wrong[0]
 	}
 	c.order(read)
-	return c.out.Limit, c.out.Warnings, nil
+	return Change{c.out.Limit, c.r, c.out.Warnings}, nil
+}
+
+// A Change is how limits are changed.
+type Change struct {
+	Ops      []Op
+	Limits   *specs.LinuxResources // with the values that they have to be set together with
+	Warnings []string
 }
 
 // settled takes the places from the directories that the container has.

@@ -59,16 +59,16 @@ func TestUpdate(t *testing.T) {
 			map[string]string{"/c/slice/x/cpu.max": "7000 20000\n"}, []string{"/c/slice/x/cpu.max 7000 50000"}},
 		{"pids", dirsV2, onV2, specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptrTo[int64](-1)}}, nil, []string{"/c/slice/x/pids.max max"}},
 	} {
-		ops, _, err := Update(c.dirs, &c.r, c.f, func(path string) string { return c.now[path] })
+		change, err := Update(c.dirs, &c.r, c.f, func(path string) string { return c.now[path] })
 		var got []string
-		for _, o := range ops {
+		for _, o := range change.Ops {
 			got = append(got, o.Path+" "+o.Value)
 		}
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q %v, want %q", c.name, got, err, c.want)
 		}
 	}
-	_, _, err := Update(dirsV1, &specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, onV1, func(string) string { return "" })
+	_, err := Update(dirsV1, &specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, onV1, func(string) string { return "" })
 	if err == nil || !strings.Contains(err.Error(), "linux.resources.unified") {
 		t.Error(err)
 	}
