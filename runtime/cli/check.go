@@ -99,7 +99,7 @@ func check(c *command.Call) ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	refused, warnings := plan.Findings(plan.Request{ID: "ID", Bundle: bundle, Config: parsed, Facts: f})
+	refused, warnings := plan.Findings(plan.Request{ID: "ID", Bundle: bundle, Config: parsed, Facts: f, Cgroups: manager(c)})
 	for _, err := range refused {
 		e, ok := errors.AsType[*fail.Error](err)
 		if !ok {

@@ -15,6 +15,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/container"
+	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
 // Main runs coracle.
@@ -43,7 +44,8 @@ exit status:
 		Advise:  container.Advise,
 		Globals: append([]command.Flag{
 			{Names: []string{"root"}, Value: "DIR", Default: defaultRoot(), Help: "directory of the containers' states"},
-			{Names: []string{"systemd-cgroup"}, Help: "make cgroups through systemd (not supported yet)"},
+			{Names: []string{"systemd-cgroup"}, Help: "have systemd make cgroups; linux.cgroupsPath then is slice:prefix:name"},
+			{Names: []string{"cgroup-manager"}, Value: "MANAGER", Words: managers, Help: "who makes cgroups: cgroupfs, systemd, or disabled for nobody"},
 			{Names: []string{"rootless"}, Value: "[BOOL]", Default: "auto", Words: []string{"true", "false", "auto"}, Help: "accepted as in runc: true, false or auto", Hidden: true},
 		}, command.LogFlags()...),
 		Verbs: append([]command.Maker{
@@ -108,8 +110,22 @@ func store(c *command.Call) (container.Store, error) {
 		return container.Store{}, &fail.Error{Where: "--root", Doing: "is " + root, Hint: "give a directory of its own"}
 	case !slices.Contains([]string{"true", "false", "auto"}, c.String("rootless")):
 		return container.Store{}, fail.At("--rootless", strconv.Quote(c.String("rootless"))+" is none of true, false and auto")
-	case c.Bool("systemd-cgroup"):
-		return container.Store{}, &fail.Error{Where: "--systemd-cgroup", Doing: "the systemd cgroup driver is not supported yet", Hint: "use the fs driver: leave the flag out"}
+	case c.Given("cgroup-manager") && !slices.Contains(managers, c.String("cgroup-manager")):
+		return container.Store{}, fail.At("--cgroup-manager", strconv.Quote(c.String("cgroup-manager"))+" is none of cgroupfs, systemd and disabled")
 	}
 	return container.Store{Root: root}, nil
+}
+
+// managers are crun's names, in the order of plan's.
+var managers = []string{plan.Cgroupfs: "cgroupfs", plan.Systemd: "systemd", plan.Disabled: "disabled"}
+
+// manager is who makes cgroups. podman gives both flags to say that nobody does.
+func manager(c *command.Call) plan.CgroupManager {
+	switch {
+	case c.Given("cgroup-manager"):
+		return plan.CgroupManager(max(0, slices.Index(managers, c.String("cgroup-manager"))))
+	case c.Bool("systemd-cgroup"):
+		return plan.Systemd
+	}
+	return plan.Cgroupfs
 }

@@ -59,7 +59,7 @@ const featuresText = `{
   "linux": {
     "namespaces": %s,
     "capabilities": %s,
-    "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+    "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true},
     "seccomp": {
       "enabled": true,
       "actions": %s,
@@ -79,7 +79,7 @@ const featuresText = `{
     "io.github.coracle-oci.version": %s,
     "io.github.coracle-oci.commit": %s
   },
-  "potentiallyUnsafeConfigAnnotations": ["run.oci.mount_context_type"]
+  "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "run.oci.delegate-cgroup", "run.oci.mount_context_type", "run.oci.systemd.subgroup"]
 }
 `
 

@@ -282,7 +282,7 @@ func TestUnsafeAnnotationsAreListed(t *testing.T) {
 	covers := func(name string) bool {
 		return slices.ContainsFunc(listed, func(l string) bool { return l == name || strings.HasSuffix(l, ".") && strings.HasPrefix(name, l) })
 	}
-	literal := regexp.MustCompile(`"((?:run\.oci|org\.systemd\.property|org\.criu)\.[A-Za-z_.]*)"`)
+	literal := regexp.MustCompile(`"((?:run\.oci|org\.systemd\.property|org\.criu)\.[A-Za-z_.-]*)"`)
 	used := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "cli/features.go") {

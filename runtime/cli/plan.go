@@ -42,7 +42,7 @@ exit status:
   0  create would execute this plan
   1  create would refuse, for the reason given`,
 		Run: func(c *command.Call) error {
-			o := container.Options{ID: c.String("id"), Bundle: ".", Warn: c.Warn}
+			o := container.Options{ID: c.String("id"), Bundle: ".", Cgroups: manager(c), Warn: c.Warn}
 			if len(c.Args) > 0 {
 				o.Bundle = c.Args[0]
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/coracle-oci/coracle/runtime/plan"
 	"github.com/coracle-oci/coracle/runtime/probe"
 	"github.com/coracle-oci/coracle/runtime/prog"
+	"github.com/coracle-oci/coracle/runtime/systemd"
 )
 
 // Options are what create and run are told on the command line.
@@ -35,6 +36,7 @@ type Options struct {
 	NoPivot       bool
 	NoNewKeyring  bool
 	Detach        bool
+	Cgroups       plan.CgroupManager
 	Warn          func(format string, args ...any)
 }
 
@@ -72,10 +74,13 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 		return nil, nil, nil, err
 	}
 	f, err := ask(plan.HostPaths(bundle, &c.Spec))
+	if err == nil && o.Cgroups == plan.Systemd && f.Systemd == nil {
+		f.Systemd, err = systemd.Facts()
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
+	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, Cgroups: o.Cgroups, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -156,6 +161,9 @@ func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
 		s.Agent = &Agent{Socket: c.Linux.Seccomp.ListenerPath, Metadata: c.Linux.Seccomp.ListenerMetadata}
 	}
 	s.Cgroups = p.Cgroup.Dirs
+	if u := p.Unit; u != nil {
+		s.Unit = &Unit{Name: u.Name, User: u.User, Path: u.Path, Subgroup: u.Subgroup}
+	}
 	if h := c.Hooks; h != nil && len(h.StartContainer)+len(h.Poststart)+len(h.Poststop) > 0 {
 		s.Hooks = &specs.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
 	}
@@ -178,6 +186,7 @@ type maker struct {
 	output  int            // index of the input that hooks in the container print to; 0: none
 	hooked  bool           // hooks of the runtime namespace have run
 	cgroups []string       // that have been made
+	unit    bool           // systemd has been asked for it
 
 	wrotePID bool
 }
@@ -233,8 +242,12 @@ func (m *maker) before(image *launch.Image) error {
 				err = m.born(m.pid)
 			}
 			if err == nil {
+				err = m.startUnit()
+			}
+			if err == nil {
 				err = m.makeCgroups(false)
 			}
+		case plan.UnitProperty, plan.StartUnit: // by startUnit
 		case plan.SendInputs:
 			m.sendInputs()
 		default:
@@ -270,6 +283,9 @@ func (m *maker) cgroupOps(at prog.Mark, born bool) []resources.Op {
 	for i := range m.plan.Host {
 		if h := &m.plan.Host[i]; h.Do == plan.CgroupOp && h.At == at && h.Op.Born == born {
 			ops = append(ops, *h.Op)
+			if h.Op.Kind == resources.Enter {
+				ops[len(ops)-1].Value = itoa(m.pid)
+			}
 		}
 	}
 	return ops
@@ -375,6 +391,11 @@ func (m *maker) undo() {
 	m.end()
 	if len(m.cgroups) > 0 {
 		cgroup.Kill(m.cgroups, linux.SIGKILL)
+		if m.unit {
+			if err := m.state.stopUnit(); err != nil {
+				m.options.Warn("%s", fail.Reason(err))
+			}
+		}
 		if err := cgroup.Remove(m.cgroups); err != nil {
 			m.options.Warn("%s", fail.Reason(err))
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -47,6 +48,9 @@ func (s Store) Kill(id string, signal int, all bool) error {
 
 // killAll signals all processes, those that the init has left behind too.
 func (s *State) killAll(signal int) error {
+	if len(s.Cgroups) == 0 { // they are disabled: who else is of the container is not known
+		return s.killInit(signal)
+	}
 	if err := cgroup.Kill(s.Cgroups, syscall.Signal(signal)); err != nil {
 		return &fail.Error{Where: s.ID, Doing: "signal all its processes", Err: err}
 	}
@@ -143,6 +147,9 @@ func (s *State) configuredCgroups() ([]string, error) {
 	if c.Linux != nil {
 		path = c.Linux.CgroupsPath
 	}
+	if strings.Count(path, ":") == 2 {
+		return s.configuredScope(path, c.Annotations, f)
+	}
 	cgroups, err := resources.Compile(s.ID, path, nil, f)
 	return cgroups.Dirs, err
 }
@@ -165,6 +172,9 @@ func (s *State) clear(warn func(string, ...any)) error {
 		if err := cgroup.Kill(s.Cgroups, syscall.SIGKILL); err != nil {
 			return &fail.Error{Where: s.ID, Doing: "end its processes", Err: err}
 		}
+	}
+	if err := s.stopUnit(); err != nil {
+		warn("%s", fail.Reason(err)) // with its last process, it goes by itself
 	}
 	if err := cgroup.Remove(s.Cgroups); err != nil {
 		return err

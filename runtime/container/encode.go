@@ -55,6 +55,13 @@ func (s *State) encode() ([]byte, error) {
 		b, _ = jsontext.AppendQuote(b, dir)
 	}
 	b = append(b, ']')
+	if s.Unit != nil {
+		unit, err := json.Marshal(s.Unit)
+		if err != nil {
+			return nil, err
+		}
+		raw("unit", unit)
+	}
 	if s.Hooks != nil {
 		hooks, err := json.Marshal(s.Hooks)
 		if err != nil {

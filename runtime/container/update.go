@@ -23,15 +23,18 @@ func (s Store) Update(id string, r *specs.LinuxResources, warn func(string, ...a
 		if err != nil {
 			return err
 		}
-		ops, warnings, err := resources.Update(state.Cgroups, r, f, cgroup.Read)
+		change, err := resources.Update(state.leaves(), r, f, cgroup.Read)
 		if err != nil {
 			return err
 		}
-		for _, w := range warnings {
+		for _, w := range change.Warnings {
 			warn("%s", w)
 		}
 		kills, _ := cgroup.OOMKills(state.Cgroups)
-		if err := cgroup.Update(ops); err != nil {
+		if err := cgroup.Update(change.Ops); err != nil {
+			return err
+		}
+		if err := state.updateUnit(change); err != nil {
 			return err
 		}
 		// v2 ends processes rather than refuse a limit below what is in use.

@@ -26,7 +26,7 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, name string, o moun
 			return
 		}
 		o.data = nil // engines write v1's options here
-		c.hierarchy(field, m, name, "cgroup2", o, own, c.plan.Cgroup.Dirs[len(c.plan.Cgroup.Dirs)-1])
+		c.hierarchy(field, m, name, "cgroup2", o, own, c.plan.Cgroup.Leaves[len(c.plan.Cgroup.Leaves)-1])
 		return
 	}
 	if m.Type == "cgroup2" {
@@ -51,7 +51,7 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, name string, o moun
 		if strings.HasPrefix(h.Controllers[0], "name=") {
 			v1.data = append([]string{"none"}, h.Controllers...)
 		}
-		c.hierarchy(field, m, name+"/"+below, "cgroup", v1, own, c.plan.Cgroup.Dirs[i])
+		c.hierarchy(field, m, name+"/"+below, "cgroup", v1, own, c.plan.Cgroup.Leaves[i])
 		if len(h.Controllers) > 1 { // "cpu,cpuacct" is found as cpu and as cpuacct too
 			for _, controller := range h.Controllers {
 				if controller != below {

@@ -46,7 +46,7 @@ func TestCrossedConfigs(t *testing.T) {
 		m := machine(t, []string{"hybrid", "v2"}[r.IntN(2)])
 		p, err := compile(c, m)
 		m.Files = hostFiles(plan.HostPaths("/bundle", &c.Spec))
-		wrong, _ := plan.Findings(plan.Request{ID: "c1", Bundle: "/bundle", Config: c, Facts: m})
+		wrong, _ := plan.Findings(request(c, m))
 		if (err == nil) != (len(wrong) == 0) || err != nil && err.Error() != wrong[0].Error() {
 			t.Errorf("config %d: create says %v, check %q", n, err, wrong)
 		}

@@ -39,7 +39,7 @@ func FuzzFindings(f *testing.F) {
 		if c == nil {
 			return
 		}
-		wrong, _ := plan.Findings(plan.Request{ID: "c1", Bundle: "/bundle", Config: c, Facts: m})
+		wrong, _ := plan.Findings(request(c, m))
 		for _, err := range wrong {
 			if e, ok := errors.AsType[*fail.Error](err); !ok || e.Where == "" {
 				t.Errorf("%v does not name a field", err)

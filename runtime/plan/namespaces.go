@@ -50,21 +50,6 @@ func (c *compiler) fresh(kind specs.LinuxNamespaceType) bool {
 	return ok && ns.Path == ""
 }
 
-// cgroups joins the cgroups between the other namespaces and their own: the root
-// of a new cgroup namespace is the cgroup that its maker is in, and what the other
-// namespaces take, most of all a network namespace, is not memory of the
-// container, whose limit may be low.
-func (c *compiler) cgroups() {
-	if len(c.received) == 0 {
-		c.receive(AtSpawn)
-	}
-	c.joinCgroups()
-	if _, i, _ := c.namespace(specs.CgroupNamespace); c.fresh(specs.CgroupNamespace) {
-		c.b.From(index("linux.namespaces", i))
-		c.b.Do("make a cgroup namespace", prog.Unshare, flags(linux.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"))
-	}
-}
-
 // namespaces enters those with a path, makes the others, and becomes the init
 // of a PID namespace by one more clone.
 func (c *compiler) namespaces() {

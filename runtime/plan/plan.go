@@ -11,7 +11,6 @@
 package plan
 
 import (
-	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -19,6 +18,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/cgroup/unit"
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/facts"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -35,6 +35,7 @@ type Request struct {
 	ConsoleSocket string // --console-socket
 	NoPivot       bool   // --no-pivot: change the root with chroot(2)
 	NoNewKeyring  bool   // --no-new-keyring: keep the caller's session keyring
+	Cgroups       CgroupManager
 }
 
 // A Plan is everything that create and start do.
@@ -48,8 +49,9 @@ type Plan struct {
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
 	Cgroup   resources.Cgroup
-	Messages int  // how many SendInputs sends, of up to MaxSent inputs
-	Home     bool // the answer to AtCreated says HOME too
+	Unit     *unit.Unit // of the systemd driver; nil without it
+	Messages int        // how many SendInputs sends, of up to MaxSent inputs
+	Home     bool       // the answer to AtCreated says HOME too
 	Warnings []string
 }
 
@@ -86,6 +88,8 @@ type HostStep struct {
 	Rlimit    specs.POSIXRlimit
 	Hook      *specs.Hook
 	Op        *resources.Op
+	Unit      *unit.Unit
+	Property  *unit.Property
 	Doing     string // of a CgroupOp: what Op says
 	From      string
 }
@@ -137,6 +141,8 @@ const (
 	FindProgram  // look up args[0], answer the gate with its path
 	ConnectAgent // to the seccomp agent's socket
 	SendListener // of seccomp, to the agent
+	UnitProperty // of the unit that StartUnit starts
+	StartUnit    // a scope of systemd with the process in it, by D-Bus
 )
 
 // Compile returns the plan, or a [fail.Error] that names the field that cannot
@@ -182,8 +188,7 @@ func (c *compiler) phases() {
 	if c.spec.Linux == nil {
 		c.spec.Linux = &specs.Linux{}
 	}
-	c.plan.Cgroup, c.wrong = resources.All(c.ID, c.spec.Linux.CgroupsPath, c.spec.Linux.Resources, c.Facts.Cgroup)
-	c.plan.Warnings = append(c.plan.Warnings, c.plan.Cgroup.Warnings...)
+	c.compileCgroups()
 	for _, phase := range []func(){
 		c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.security, c.sysctl,
@@ -300,40 +305,6 @@ func (c *compiler) hide() {
 	b.Do("name the process", prog.Prctl, flags(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-init"))
 	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
 	c.umask = b.Get("umask", "make files with the modes asked for", prog.Umask, prog.Int(0))
-}
-
-// makeCgroups makes the cgroup that the process is born in, starts it, and makes
-// the others and their limits while it makes namespaces.
-func (c *compiler) makeCgroups() {
-	c.plan.Host = slices.Grow(c.plan.Host, 96)
-	rest := make([]HostStep, 0, len(c.plan.Cgroup.Make)+len(c.plan.Cgroup.Limit))
-	for _, list := range [][]resources.Op{c.plan.Cgroup.Make, c.plan.Cgroup.Limit} {
-		for i := range list {
-			switch step := (HostStep{Do: CgroupOp, Op: &list[i], From: list[i].From}); {
-			case list[i].Late: // it would stop the launch program from becoming the init
-				step.At = AtCreated
-				rest = append(rest, step)
-			case list[i].Born:
-				c.host(step)
-			default:
-				rest = append(rest, step)
-			}
-		}
-	}
-	c.host(HostStep{Do: Spawn, Path: c.plan.Cgroup.Into, Doing: "start the launch program"})
-	c.plan.Host = append(c.plan.Host, rest...)
-}
-
-// joinCgroups lets the process enter its cgroups by itself: on v1 a thread that
-// writes "0" for itself does not wait for an RCU grace period, which a parent
-// that writes a pid does. On v2 the process is born in its cgroup.
-func (c *compiler) joinCgroups() {
-	b := &c.b
-	b.From("linux.cgroupsPath")
-	for i, file := range c.plan.Cgroup.Join {
-		in := c.input(index("tasks", i), HostStep{Do: OpenTasks, Path: file, Doing: "open " + file, From: "linux.cgroupsPath"})
-		b.Do("join "+file, prog.Write, in.Arg(), b.String("0"), prog.Int(1))
-	}
 }
 
 // oomScore comes before the user namespace, in which it could not be lowered.

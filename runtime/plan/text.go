@@ -134,6 +134,8 @@ func (h *HostStep) call() string {
 		return "prlimit(0, " + h.Rlimit.Type + ", {" + hard + ", " + hard + "})"
 	case FindProgram:
 		return "look up " + q(h.Value) + " in PATH below the root"
+	case UnitProperty, StartUnit:
+		return h.unitCall()
 	}
 	return h.recordCall()
 }
