@@ -6,10 +6,12 @@ package cgroup
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 )
 
@@ -80,9 +82,26 @@ func (a *applier) controllerHint(o resources.Op, errno syscall.Errno) string {
 	if !ok {
 		return ""
 	}
+	if top := without(path.Clean(dir), controller); strings.Contains(top, "/user@") {
+		return "the controller " + controller + " is not delegated to " + top +
+			"; as root: systemctl edit user@.service, and write [Service] Delegate=cpu cpuset io memory pids"
+	}
 	text := "the controller " + controller + " is not enabled: write +" + controller + " to " + control + ": " + fail.Reason(reason)
 	if reason == syscall.EBUSY {
 		text += "; processes in that cgroup prevent it"
 	}
 	return text
+}
+
+// without returns the highest directory, from dir upwards, that does not get a
+// controller.
+func without(dir, controller string) string {
+	for {
+		above := path.Dir(dir)
+		list, err := sys.ReadInto(make([]byte, 0, 256), above+"/cgroup.controllers")
+		if err != nil || slices.Contains(strings.Fields(string(list)), controller) {
+			return dir
+		}
+		dir = above
+	}
 }

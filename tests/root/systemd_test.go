@@ -158,6 +158,28 @@ func TestRootSystemdLimits(t *testing.T) {
 	s.expectNoScope()
 }
 
+// TestRootSystemdUpdate: systemd learns of new limits, and the files have them
+// exactly, also in a subgroup.
+func TestRootSystemdUpdate(t *testing.T) {
+	for _, subgroup := range []string{"", "inner"} {
+		s := newScoped(t, "sleep 1000", full(), annotated("run.oci.systemd.subgroup", subgroup))
+		s.create()
+		if got := s.update(`{"cpu":{"quota":23456},"memory":{"limit":83886080,"swap":125829120},"pids":{"limit":60},"unified":{"memory.high":"max"}}`); got != (said{}) {
+			t.Errorf("update: %+v", got)
+		}
+		for _, p := range [][2]string{{"CPUQuotaPerSecUSec", "470ms"}, {"CPUQuotaPeriodUSec", "50ms"}, {"MemoryMax", "83886080"}, {"MemorySwapMax", "41943040"},
+			{"TasksMax", "60"}, {"MemoryHigh", "infinity"}} {
+			s.expectProperty(p[0], p[1])
+		}
+		systemctl(t, "daemon-reload")
+		for _, f := range [][2]string{{"cpu.max", "23456 50000"}, {"memory.max", "83886080"}, {"memory.swap.max", "41943040"}, {"pids.max", "60"}, {"memory.high", "max"}, {"cpu.weight", "59"}} {
+			s.expectFile(filepath.Join(subgroup, f[0]), f[1])
+		}
+		s.quiet("delete", "--force", s.id)
+		s.expectNoScope()
+	}
+}
+
 // TestRootSystemdRun: the container is in the scope before its cgroup namespace is
 // made, and the scope is gone when run returns.
 func TestRootSystemdRun(t *testing.T) {
@@ -386,6 +408,6 @@ func TestRootSystemdUser(t *testing.T) {
 		t.Errorf("%s is still there: %v", scope, err)
 	}
 	v.edit(func(c *specs.Spec) { c.Linux.Resources.CPU = &specs.LinuxCPU{Cpus: "0"} })
-	expectError(t, user("create", "--bundle", v.bundle, v.id), "linux.resources.cpu.cpus", "cpuset", "user@1000.service")
+	expectError(t, user("create", "--bundle", v.bundle, v.id), "linux.resources.cpu.cpus", "the controller cpuset is not delegated to /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service; ")
 	v.expectGone()
 }
