@@ -75,7 +75,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	}
 	f, err := ask(plan.HostPaths(bundle, &c.Spec))
 	if err == nil && o.Cgroups == plan.Systemd && f.Systemd == nil {
-		f.Systemd, err = systemd.Facts()
+		f.Systemd, err = systemd.Facts(f)
 	}
 	if err != nil {
 		return nil, nil, nil, err

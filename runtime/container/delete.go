@@ -139,16 +139,16 @@ func (s *State) configuredCgroups() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := probe.Cgroup()
-	if err != nil {
-		return nil, err
-	}
 	path := ""
 	if c.Linux != nil {
 		path = c.Linux.CgroupsPath
 	}
 	if strings.Count(path, ":") == 2 {
-		return s.configuredScope(path, c.Annotations, f)
+		return s.configuredScope(path, c.Annotations)
+	}
+	f, err := probe.Cgroup()
+	if err != nil {
+		return nil, err
 	}
 	cgroups, err := resources.Compile(s.ID, path, nil, f)
 	return cgroups.Dirs, err

@@ -7,8 +7,8 @@ import (
 	"github.com/coracle-oci/coracle/runtime/cgroup"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 	"github.com/coracle-oci/coracle/runtime/cgroup/unit"
-	"github.com/coracle-oci/coracle/runtime/facts"
 	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/probe"
 	"github.com/coracle-oci/coracle/runtime/systemd"
 )
 
@@ -100,17 +100,21 @@ func (s *State) stopUnit() error {
 }
 
 // configuredScope is where the config put the container with the systemd driver.
-func (s *State) configuredScope(path string, annotations map[string]string, f facts.Cgroup) ([]string, error) {
-	instance, err := systemd.Facts()
+func (s *State) configuredScope(path string, annotations map[string]string) ([]string, error) {
+	f, err := probe.Facts(nil)
 	if err != nil {
 		return nil, err
 	}
-	u, err := unit.Compile(unit.Request{ID: s.ID, CgroupsPath: path, Annotations: annotations, Cgroup: f, Systemd: *instance})
+	instance, err := systemd.Facts(f)
+	if err != nil {
+		return nil, err
+	}
+	u, err := unit.Compile(unit.Request{ID: s.ID, CgroupsPath: path, Annotations: annotations, Cgroup: f.Cgroup, Systemd: *instance})
 	if err != nil {
 		return nil, err
 	}
 	s.Unit = &Unit{Name: u.Name, User: u.User, Path: u.Path, Subgroup: u.Subgroup}
-	c, wrong := resources.CompileScope(resources.Scope{Path: u.Path, Subgroup: u.Subgroup}, nil, f)
+	c, wrong := resources.CompileScope(resources.Scope{Path: u.Path, Subgroup: u.Subgroup}, nil, f.Cgroup)
 	if len(wrong) > 0 {
 		return nil, wrong[0]
 	}

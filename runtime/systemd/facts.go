@@ -3,23 +3,12 @@
 
 package systemd
 
-import (
-	"os"
-	"slices"
-	"strings"
-
-	"github.com/coracle-oci/coracle/internal/sys"
-	"github.com/coracle-oci/coracle/runtime/facts"
-)
+import "github.com/coracle-oci/coracle/runtime/facts"
 
 // Facts asks which systemd is to make the container's scope: that of the machine
 // for root, else that of the user, which knows where its own cgroup is.
-func Facts() (*facts.Systemd, error) {
-	ids, err := sys.ReadInto(make([]byte, 0, 512), "/proc/self/uid_map")
-	if err != nil {
-		return nil, err
-	}
-	if os.Geteuid() == 0 && slices.Equal(strings.Fields(string(ids)), []string{"0", "0", "4294967295"}) {
+func Facts(f facts.Facts) (*facts.Systemd, error) {
+	if f.UID == 0 && !f.UserNamespace {
 		return &facts.Systemd{ControlGroup: "/"}, nil
 	}
 	b, err := Connect(true)

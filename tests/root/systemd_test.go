@@ -10,9 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -370,9 +370,6 @@ func TestRootSystemdUser(t *testing.T) {
 	v := vessel{t: t, id: "coracle-test-" + itoa(os.Getpid()) + "-user", state: dir + "/state", bundle: dir + "/bundle"}
 	writeRootfs(t, v.rootfs(""))
 	testkit.WriteConfig(t, v.bundle, testkit.Args("/bin/sh", "-c", "cat /proc/self/cgroup"), noNamespace(specs.CgroupNamespace), func(c *specs.Spec) {
-		namespace(specs.UserNamespace, "")(c)
-		c.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}}
-		c.Linux.GIDMappings = []specs.LinuxIDMapping{{Size: 1}}
 		c.Linux.CgroupsPath = "coracletest.slice:test:" + v.id
 		c.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](44)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](64 * mebibyte)}}
 	})
@@ -385,8 +382,12 @@ func TestRootSystemdUser(t *testing.T) {
 	})
 	user := func(arguments ...string) said {
 		t.Helper()
-		return finish(t, exec.Command("setpriv", append(append(slices.Clone(as),
-			"unshare", "--user", "--map-root-user", "--mount", testkit.Bin(t, "coracle"), "--root", v.state, "--systemd-cgroup"), arguments...)...))
+		c := v.command(append([]string{"--systemd-cgroup"}, arguments...)...)
+		c.Env = []string{"XDG_RUNTIME_DIR=/run/user/1000"}
+		ids := []syscall.SysProcIDMap{{Size: 1, HostID: uid}, {ContainerID: 1, HostID: 100000, Size: 65536}}
+		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: ids, GidMappings: ids,
+			GidMappingsEnableSetgroups: true, Credential: &syscall.Credential{}}
+		return finish(t, c)
 	}
 	want := "0::/user.slice/user-1000.slice/user@1000.service/coracletest.slice/test-" + v.id + ".scope\n"
 	if got := user("run", "--bundle", v.bundle, v.id); got != (said{stdout: want}) {
