@@ -42,10 +42,11 @@ runtime/systemd                  : …/internal/fail …/internal/sys …/runtim
 runtime/plan        pure         : …/internal/fail …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/seccomp …/runtime/cgroup/resources …/runtime/cgroup/unit github.com/opencontainers/runtime-spec
 runtime/lxc         pure         : …/internal/fail …/runtime/config github.com/opencontainers/runtime-spec
 runtime/launch                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/prog
+runtime/selftest                 : …/internal/fail …/internal/sys/linux …/runtime/prog …/runtime/launch …/specs github.com/opencontainers/runtime-spec
 runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
 runtime/stats                    : …/internal/sys
 runtime/container                : …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
-runtime/cli                      : …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc github.com/opencontainers/runtime-spec
+runtime/cli                      : …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :

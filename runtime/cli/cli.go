@@ -68,6 +68,7 @@ exit status:
 			{Name: "check", Make: checkVerb},
 			{Name: "plan", Make: planVerb},
 			{Name: "features", Make: featuresVerb},
+			{Name: "selftest", Make: selftestVerb},
 		}, command.CompletionVerbs(operands)...),
 	}
 }
