@@ -21,11 +21,11 @@ var harmless = strings.Fields(`
 	lseek madvise mincore mmap mprotect munmap nanosleep newfstatat pidfd_open pipe2 poll ppoll pread64
 	read readlink readlinkat recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask rt_sigreturn
 	sched_getaffinity sched_yield set_robust_list set_tid_address setitimer setsockopt sigaltstack socket statfs statx tgkill timer_create timer_delete timer_settime
-	uname wait4 waitid pidfd_send_signal capget`)
+	uname wait4 waitid pidfd_send_signal capget flistxattr fgetxattr`)
 
 // forked are the calls that a forked child of coracle makes between fork and
 // execve: Go's os/exec and syscall.ForkExec.
-var forked = strings.Fields(`close dup dup2 dup3 execve exit fcntl getpid gettid prlimit64 rt_sigaction rt_sigprocmask setpgid write`)
+var forked = strings.Fields(`close dup dup2 dup3 execve exit fcntl getpid gettid prlimit64 read rt_sigaction rt_sigprocmask setpgid write`)
 
 // An event is one thing that coracle does to the world, as a line of text that
 // the expectation has too.
@@ -235,6 +235,14 @@ func (r *recorder) own(c *call) {
 		r.add(c, "open_tree %s %s", r.path(text(c.args)), args[len(args)-1])
 	case "mount_setattr":
 		r.add(c, "mount_setattr %s %s", args[2], strings.Join(args[3:len(args)-1], " "))
+	case "fsopen":
+		r.add(c, "fsopen %s", text(c.args))
+	case "fsconfig":
+		r.add(c, "fsconfig %s", strings.Join(append([]string{args[1]}, texts(c.args)...), " "))
+	case "fsmount":
+		r.add(c, "fsmount %s", args[2])
+	case "sendfile", "ftruncate", "fchown", "fchownat", "fchmod", "fchmodat", "fsetxattr", "utimensat", "mknodat", "symlinkat":
+		r.add(c, "copy %s", c.name)
 	case "bpf":
 		if c.ret >= 0 { // a load that is refused is made again
 			r.add(c, "bpf %s", args[0])

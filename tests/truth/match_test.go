@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 	"github.com/coracle-oci/coracle/runtime/config"
@@ -25,6 +27,7 @@ type matcher struct {
 	pid    string
 	open   string // the cgroup file that is open: values for the same file share it
 	memory map[string]bool
+	mapped map[string]bool // mappings whose user namespaces are there
 	failed bool
 }
 
@@ -117,6 +120,8 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.want(h, "read %s", h.Path)
 	case plan.CloneTree:
 		m.cloneTree(h)
+	case plan.MakeFS:
+		m.makeFS(h)
 	case plan.CloneDevice:
 		m.want(h, "open_tree %s %#x", h.Path, linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC)
 	case plan.StateFile:
@@ -261,14 +266,96 @@ func (m *matcher) cloneTree(h *plan.HostStep) {
 	if h.Recursive {
 		flags = fmt.Sprintf("%#x", linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_RECURSIVE)
 	}
+	if h.NoFollow {
+		flags = fmt.Sprintf("%#x", linux.OPEN_TREE_CLONE|linux.OPEN_TREE_CLOEXEC|linux.AT_SYMLINK_NOFOLLOW)
+	}
 	m.want(h, "open_tree %s %s", h.Path, flags)
+	m.attrs(h)
+}
+
+func (m *matcher) attrs(h *plan.HostStep) {
+	m.t.Helper()
 	for _, a := range h.Attrs {
+		if a.IDMap != nil {
+			m.idMap(h, a)
+			continue
+		}
 		at := linux.AT_EMPTY_PATH
 		if a.Recursive {
 			at |= linux.AT_RECURSIVE
 		}
 		m.want(h, "mount_setattr %s %s", number(at), attrText(a))
 	}
+}
+
+// idMap: a process of its own has the user namespace that describes the mapping;
+// several mounts may share it.
+func (m *matcher) idMap(h *plan.HostStep, a plan.MountAttr) {
+	m.t.Helper()
+	if !m.mapped[a.Text] {
+		m.want(h, "socketpair 0x5|0x80000")
+		m.want(h, "memfd coracle-init")
+		for m.next("write /memfd:coracle-init ") {
+			m.skip()
+		}
+		m.want(h, "fork")
+		for _, file := range []string{"uid_map", "setgroups", "gid_map"} {
+			name := m.anyPID("/proc/PID/" + file)
+			value := map[string]string{"uid_map": idText(a.IDMap.UIDs), "gid_map": idText(a.IDMap.GIDs), "setgroups": "allow"}[file]
+			m.want(h, "open %s", name)
+			m.want(h, "write %s %s", name, value)
+		}
+		if !m.next("execute /proc/self/fd/") {
+			m.want(h, "execute /proc/self/fd/N")
+			return
+		}
+		m.skip()
+		if m.mapped == nil {
+			m.mapped = map[string]bool{}
+		}
+		m.mapped[a.Text] = true
+	}
+	at := linux.AT_EMPTY_PATH
+	if a.Recursive {
+		at |= linux.AT_RECURSIVE
+	}
+	if prefix := fmt.Sprintf("mount_setattr %s {attr_set=%s attr_clr=0 propagation=0 userns_fd=", number(at), number(linux.MOUNT_ATTR_IDMAP)); !m.next(prefix) {
+		m.want(h, "%s…", prefix)
+		return
+	}
+	m.skip()
+}
+
+func idText(list []specs.LinuxIDMapping) (text string) {
+	for i, l := range list {
+		if i > 0 {
+			text += "\n"
+		}
+		text += fmt.Sprintf("%d %d %d", l.ContainerID, l.HostID, l.Size)
+	}
+	return text
+}
+
+// makeFS: a file system is made, and filled with copies.
+func (m *matcher) makeFS(h *plan.HostStep) {
+	m.t.Helper()
+	m.want(h, "fsopen %s", h.FS.Type)
+	for _, p := range h.FS.Parameters {
+		if p.Flag {
+			m.want(h, "fsconfig 0 %s", p.Key)
+		} else {
+			m.want(h, "fsconfig %#x %s %s", linux.FSCONFIG_SET_STRING, p.Key, p.Value)
+		}
+	}
+	m.want(h, "fsconfig %#x", linux.FSCONFIG_CMD_CREATE)
+	m.want(h, "fsmount %s", number(h.FS.Set))
+	if h.FS.CopyUp != "" && !m.next("open /") {
+		m.want(h, "open /…")
+	}
+	for h.FS.CopyUp != "" && (m.next("copy ") || m.next("open /") || m.next("mkdir /")) {
+		m.skip()
+	}
+	m.attrs(h)
 }
 
 func (m *matcher) spawn(h *plan.HostStep) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/launch"
 	"github.com/coracle-oci/coracle/runtime/plan"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -136,12 +137,13 @@ func (r *replay) newcomer(from int) (pid, first int) {
 	return 0, -1
 }
 
-// threads are those of the parent's, which Go makes when it likes.
+// threads are those of the parent's, which Go makes when it likes, and what has
+// user namespaces for mappings of ids.
 func (r *replay) threads() map[int]bool {
 	const cloneThread = 0x10000
 	found := map[int]bool{}
 	for i := range r.calls {
-		if c := &r.calls[i]; c.name == "clone" && c.ret > 0 && c.raw(r.t)[0]&cloneThread != 0 {
+		if c := &r.calls[i]; c.name == "clone" && c.ret > 0 && c.raw(r.t)[0]&(cloneThread|linux.CLONE_NEWUSER) != 0 {
 			found[int(c.ret)] = true
 		}
 	}

@@ -42,6 +42,9 @@ func main() {
 	r.mounts()
 	r.tree("/dev")
 	r.tree("/tmp")
+	for _, name := range []string{"/tmp/mapped", "/tmp/fs", "/tmp/data/data", "/tmp/itself", "/tmp/late"} {
+		r.tree(name)
+	}
 	r.names()
 	r.files()
 	r.terminal()

@@ -31,6 +31,7 @@ type Case struct {
 var All = []Case{
 	{"plain", func(testing.TB, *specs.Spec) {}},
 	{"full", full},
+	{"mounts", mountOptions},
 	{"user", userNamespace},
 	{"hooks", allHooks},
 	{"terminal", terminal},
@@ -84,6 +85,35 @@ func full(t testing.TB, s *specs.Spec) {
 	if _, err := os.Stat("/sys/fs/cgroup/cpuset"); err == nil { // on v2 it may not be enabled where the test is
 		s.Linux.Resources.CPU.Cpus, s.Linux.Resources.CPU.Mems = "0", "0"
 	}
+}
+
+// mountOptions has what options ask for beyond flags: the parent maps ids and fills
+// a tmpfs.
+func mountOptions(t testing.TB, s *specs.Spec) {
+	source := t.TempDir()
+	for _, name := range []string{"file", "data/file"} {
+		file := filepath.Join(source, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("x\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("file", filepath.Join(source, "link")); err != nil {
+		t.Fatal(err)
+	}
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 10}}
+	s.Mounts = append(s.Mounts,
+		specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=1777", "ro"}},
+		specs.Mount{Destination: "/tmp/mapped", Type: "bind", Source: source, Options: []string{"rbind", "ridmap", "ro"}, UIDMappings: ids, GIDMappings: ids},
+		specs.Mount{Destination: "/tmp/fs", Type: "tmpfs", Source: "tmpfs", Options: []string{"idmap", "mode=755", "nosuid"}, UIDMappings: ids, GIDMappings: ids},
+		specs.Mount{Destination: "/tmp/data", Type: "bind", Source: source, Options: []string{"bind"}},
+		specs.Mount{Destination: "/tmp/data/data", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup", "mode=751", "shared"}},
+		specs.Mount{Destination: "/tmp/itself", Type: "bind", Source: filepath.Join(source, "link"), Options: []string{"bind", "src-nofollow"}},
+		specs.Mount{Destination: "/tmp/onfile", Type: "bind", Source: filepath.Join(source, "file"), Options: []string{"bind", "dest-nofollow"}},
+		specs.Mount{Destination: "/tmp/late", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=64k", "mode=700"}},
+		specs.Mount{Destination: "/tmp/late", Options: []string{"remount", "size=128k", "sync", "nosuid"}})
 }
 
 func ptr[T any](v T) *T { return &v }
