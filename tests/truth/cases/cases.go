@@ -105,14 +105,14 @@ func mountOptions(t testing.TB, s *specs.Spec) {
 	}
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 10}}
 	s.Mounts = append(s.Mounts,
-		specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=1777", "ro"}},
+		specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=1775", "ro"}},
 		specs.Mount{Destination: "/tmp/mapped", Type: "bind", Source: source, Options: []string{"rbind", "ridmap", "ro"}, UIDMappings: ids, GIDMappings: ids},
 		specs.Mount{Destination: "/tmp/fs", Type: "tmpfs", Source: "tmpfs", Options: []string{"idmap", "mode=755", "nosuid"}, UIDMappings: ids, GIDMappings: ids},
 		specs.Mount{Destination: "/tmp/data", Type: "bind", Source: source, Options: []string{"bind"}},
 		specs.Mount{Destination: "/tmp/data/data", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup", "mode=751", "shared"}},
 		specs.Mount{Destination: "/tmp/itself", Type: "bind", Source: filepath.Join(source, "link"), Options: []string{"bind", "src-nofollow"}},
 		specs.Mount{Destination: "/tmp/onfile", Type: "bind", Source: filepath.Join(source, "file"), Options: []string{"bind", "dest-nofollow"}},
-		specs.Mount{Destination: "/tmp/late", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=64k", "mode=700"}},
+		specs.Mount{Destination: "/tmp/late", Type: "tmpfs", Source: "tmpfs", Options: []string{"nr_inodes=100", "mode=700"}},
 		specs.Mount{Destination: "/tmp/late", Options: []string{"remount", "size=128k", "sync", "nosuid"}})
 }
 
