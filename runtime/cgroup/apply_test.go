@@ -161,6 +161,11 @@ func TestControllerHint(t *testing.T) {
 	if got := a.hint(op{Kind: resources.Write, Path: "/cg/p/c1/pids.max"}, syscall.ENOENT); got != "" {
 		t.Errorf("got %q for another controller", got)
 	}
+	a.refused = map[string]error{"/cg/user.slice/user-7.slice/user@7.service/x.slice/cgroup.subtree_control +cpuset": syscall.ENOENT}
+	got = a.hint(op{Kind: resources.Write, Path: "/cg/user.slice/user-7.slice/user@7.service/x.slice/c.scope/cpuset.cpus"}, syscall.ENOENT)
+	if want := "the controller cpuset is not delegated to /cg/user.slice/user-7.slice/user@7.service; as root: systemctl edit user@.service, and write [Service] Delegate=cpu cpuset io memory pids"; got != want {
+		t.Errorf("got %q", got)
+	}
 }
 
 // TestEnableOneByOne: what the kernel refuses together it may take alone.

@@ -6,12 +6,10 @@ package cgroup
 import (
 	"errors"
 	"path"
-	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
-	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 )
 
@@ -82,8 +80,9 @@ func (a *applier) controllerHint(o resources.Op, errno syscall.Errno) string {
 	if !ok {
 		return ""
 	}
-	if top := without(path.Clean(dir), controller); strings.Contains(top, "/user@") {
-		return "the controller " + controller + " is not delegated to " + top +
+	if above, below, ok := strings.Cut(control, "/user@"); ok && reason != syscall.EBUSY {
+		service, _, _ := strings.Cut(below, "/")
+		return "the controller " + controller + " is not delegated to " + above + "/user@" + service +
 			"; as root: systemctl edit user@.service, and write [Service] Delegate=cpu cpuset io memory pids"
 	}
 	text := "the controller " + controller + " is not enabled: write +" + controller + " to " + control + ": " + fail.Reason(reason)
@@ -91,17 +90,4 @@ func (a *applier) controllerHint(o resources.Op, errno syscall.Errno) string {
 		text += "; processes in that cgroup prevent it"
 	}
 	return text
-}
-
-// without returns the highest directory, from dir upwards, that does not get a
-// controller.
-func without(dir, controller string) string {
-	for {
-		above := path.Dir(dir)
-		list, err := sys.ReadInto(make([]byte, 0, 256), above+"/cgroup.controllers")
-		if err != nil || slices.Contains(strings.Fields(string(list)), controller) {
-			return dir
-		}
-		dir = above
-	}
 }
