@@ -337,16 +337,18 @@ func TestRootSystemdTaken(t *testing.T) {
 // TestRootSystemdKilled: what a killed create has left goes with the next one, and
 // a container whose scope somebody has stopped can be deleted.
 func TestRootSystemdKilled(t *testing.T) {
-	s := newScoped(t, "sleep 1000", nil, func(c *specs.Spec) {
-		c.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sleep", Args: []string{"sleep", "1000"}}}}
+	hook := filepath.Join(t.TempDir(), "pid")
+	s := newScoped(t, "sleep 1000", nil, annotated("org.systemd.property.TimeoutStopSec", "uint64 1"), func(c *specs.Spec) {
+		c.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo $$ >" + hook + "; exec sleep 1000"}}}}
 	})
 	c := s.command("--systemd-cgroup", "create", "--bundle", s.bundle, s.id)
 	must(t, c.Start())
-	waitFor(t, "the scope", func() bool { return s.property("ActiveState") == "active" })
+	waitFor(t, "the hook", func() bool { return strings.HasSuffix(readFile(hook), "\n") })
+	s.expectProperty("ActiveState", "active")
 	must(t, c.Process.Kill())
 	c.Wait()
 	s.quiet("delete", "--force", s.id)
-	exec.Command("pkill", "-x", "-f", "sleep 1000").Run()
+	must(t, killText(readFile(hook)))
 	s.expectNoScope()
 
 	s.edit(func(c *specs.Spec) { c.Hooks = nil })

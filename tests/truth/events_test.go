@@ -242,6 +242,10 @@ func (r *recorder) own(c *call) {
 	case "fsmount":
 		r.add(c, "fsmount %s", args[2])
 	case "sendfile", "ftruncate", "fchown", "fchownat", "fchmod", "fchmodat", "fsetxattr", "utimensat", "mknodat", "symlinkat":
+		if dir := fdForm.FindStringSubmatch(c.args); strings.HasPrefix(c.name, "fchown") && len(dir) > 0 && strings.HasPrefix(dir[2], "/sys/fs/cgroup/") {
+			r.add(c, "chown %s", path.Join(dir[2], text(c.args)))
+			return
+		}
 		r.add(c, "copy %s", c.name)
 	case "bpf":
 		if c.ret >= 0 { // a load that is refused is made again

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -14,7 +15,9 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
+	"github.com/coracle-oci/coracle/runtime/cgroup/unit"
 	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/dbus"
 	"github.com/coracle-oci/coracle/runtime/plan"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
@@ -29,6 +32,8 @@ type matcher struct {
 	memory map[string]bool
 	mapped map[string]bool // mappings whose user namespaces are there
 	failed bool
+
+	properties []unit.Property // that StartUnit is to send
 }
 
 // matchCreate: the host steps of create happen in their order, and nothing else.
@@ -134,6 +139,10 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.want(h, "memfd output")
 	case plan.Spawn:
 		m.spawn(h)
+	case plan.UnitProperty:
+		m.properties = append(m.properties, *h.Property)
+	case plan.StartUnit:
+		m.startUnit(h)
 	case plan.SendInputs:
 		for range m.plan.Messages {
 			m.want(h, "send %q", "\x01")
@@ -214,6 +223,40 @@ func (m *matcher) anyPID(pattern string) string {
 	return pattern
 }
 
+// anyText is the next event, if it begins so.
+func (m *matcher) anyText(prefix string) string {
+	if m.next(prefix) {
+		return m.events[0].text
+	}
+	return prefix + "…"
+}
+
+// startUnit: what is sent to systemd are the properties of the plan, and the pid.
+func (m *matcher) startUnit(h *plan.HostStep) {
+	m.t.Helper()
+	m.want(h, "connect /run/systemd/private")
+	var sent string
+	for m.next("write socket:") {
+		_, text, _ := strings.Cut(strings.TrimPrefix(m.skip(), "write "), " ")
+		sent += text
+	}
+	_, sent, _ = strings.Cut(sent, "BEGIN") // of the handshake, at the end of which is a line break
+	message, err := dbus.Decode([]byte(strings.TrimPrefix(sent, "\r")))
+	if err != nil || len(message.Body) != 4 {
+		m.t.Errorf("%s: what was sent is %q: %v", h.Doing, sent, err)
+		m.failed = true
+		return
+	}
+	want := []any{[]any{"PIDs", message.Body[2].([]any)[0].([]any)[1]}}
+	for _, p := range m.properties {
+		want = append(want, []any{p.Name, p.Value})
+	}
+	if message.Body[0] != h.Unit.Name || !reflect.DeepEqual(message.Body[2], want) {
+		m.t.Errorf("%s: the properties are %v, want %v", h.Doing, message.Body[2], want)
+		m.failed = true
+	}
+}
+
 // cgroup: values for one file after the other share its descriptor.
 func (m *matcher) cgroup(h *plan.HostStep, o resources.Op) {
 	m.t.Helper()
@@ -242,6 +285,14 @@ func (m *matcher) cgroup(h *plan.HostStep, o resources.Op) {
 		for m.next("write " + o.Path + " +") {
 			m.skip()
 		}
+	case resources.Enter:
+		m.openFile(h, o.Path+"/cgroup.procs")
+		m.want(h, "%s", m.anyText("write "+o.Path+"/cgroup.procs "))
+	case resources.Own:
+		for m.next("chown " + o.Path + "/") { // what there is of /sys/kernel/cgroup/delegate
+			m.skip()
+		}
+		m.want(h, "chown %s", o.Path)
 	case resources.Devices:
 		m.want(h, "bpf 0x5") // BPF_PROG_LOAD
 		m.want(h, "bpf 0x8") // BPF_PROG_ATTACH

@@ -32,37 +32,45 @@ import (
 func TestRootTruth(t *testing.T) {
 	testkit.Need(t, testkit.Root, testkit.Tool("strace"))
 	for _, c := range cases.All {
-		t.Run(c.Name, func(t *testing.T) {
-			testkit.NoLeaks(t)
-			bundle := testkit.Bundle(t, func(s *specs.Spec) { c.Change(t, s) })
-			w := &world{t: t, bundle: bundle, dir: t.TempDir(), id: "truth-" + c.Name}
-			w.traceBoth("raw", []string{"-e", "raw=all"}, func(create, start []call, pid string, exe []byte) {
-				p := w.plan()
-				image, err := launch.Assemble(p.Init)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(image.Bytes, exe) {
-					t.Error("what runs in the container is not what the plan is assembled to")
-				}
-				eachStepMatters(t, create, p, replayInit(t, create, p))
-			})
-			w.traceBoth("decoded", []string{"-y", "-X", "raw", "-s", "100000"}, func(create, start []call, pid string, _ []byte) {
-				p := w.plan()
-				var namespaces []string
-				for _, h := range p.Host {
-					if h.Do == plan.OpenNamespace {
-						namespaces = append(namespaces, h.Path)
-					}
-				}
-				state := filepath.Join(w.dir, "root", w.id)
-				created, started := record(t, create, state, namespaces...), record(t, start, state)
-				matchCreate(t, created, p, pid)
-				matchStart(t, started, p, pid)
-				eachHostStepMatters(t, created, started, p, pid)
-			})
-		})
+		t.Run(c.Name, func(t *testing.T) { compareCase(t, c, plan.Cgroupfs) })
 	}
+}
+
+// TestRootTruthScope is the same with the systemd driver.
+func TestRootTruthScope(t *testing.T) {
+	testkit.Need(t, testkit.Root, testkit.Tool("strace"), testkit.Systemd, testkit.CgroupV2)
+	compareCase(t, cases.Scope, plan.Systemd)
+}
+
+func compareCase(t *testing.T, c cases.Case, manager plan.CgroupManager) {
+	testkit.NoLeaks(t)
+	bundle := testkit.Bundle(t, func(s *specs.Spec) { c.Change(t, s) })
+	w := &world{t: t, bundle: bundle, dir: t.TempDir(), id: "truth-" + c.Name, cgroups: manager}
+	w.traceBoth("raw", []string{"-e", "raw=all"}, func(create, start []call, pid string, exe []byte) {
+		p := w.plan()
+		image, err := launch.Assemble(p.Init)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(image.Bytes, exe) {
+			t.Error("what runs in the container is not what the plan is assembled to")
+		}
+		eachStepMatters(t, create, p, replayInit(t, create, p))
+	})
+	w.traceBoth("decoded", []string{"-y", "-X", "raw", "-s", "100000"}, func(create, start []call, pid string, _ []byte) {
+		p := w.plan()
+		var namespaces []string
+		for _, h := range p.Host {
+			if h.Do == plan.OpenNamespace {
+				namespaces = append(namespaces, h.Path)
+			}
+		}
+		state := filepath.Join(w.dir, "root", w.id)
+		created, started := record(t, create, state, namespaces...), record(t, start, state)
+		matchCreate(t, created, p, pid)
+		matchStart(t, started, p, pid)
+		eachHostStepMatters(t, created, started, p, pid)
+	})
 }
 
 // A world is one container that is traced.
@@ -70,11 +78,12 @@ type world struct {
 	t                *testing.T
 	bundle, dir, id  string
 	pidFile, console string
+	cgroups          plan.CgroupManager
 }
 
 func (w *world) plan() *plan.Plan {
 	w.t.Helper()
-	_, p, _, err := container.Load(container.Options{ID: w.id, Bundle: w.bundle, PIDFile: w.pidFile, ConsoleSocket: w.console}, probe.Facts)
+	_, p, _, err := container.Load(container.Options{ID: w.id, Bundle: w.bundle, PIDFile: w.pidFile, ConsoleSocket: w.console, Cgroups: w.cgroups}, probe.Facts)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -131,6 +140,9 @@ func (w *world) traceBoth(name string, options []string, compare func(create, st
 func (w *world) strace(log string, options []string, args ...string) *exec.Cmd {
 	list := append([]string{"-f", "-o", log}, options...)
 	list = append(list, testkit.Bin(w.t, "coracle"), "--root", filepath.Join(w.dir, "root"))
+	if w.cgroups == plan.Systemd {
+		list = append(list, "--systemd-cgroup")
+	}
 	cmd := exec.Command("strace", append(list, args...)...)
 	cmd.Stderr = nil
 	if args[0] == "create" { // what the container inherits must be no pipe that we wait for

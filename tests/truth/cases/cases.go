@@ -39,6 +39,19 @@ var All = []Case{
 	{"asked", asked},
 }
 
+// Scope is a case of the systemd driver: a container in a user namespace that is
+// to manage a cgroup below its scope.
+var Scope = Case{"scope", func(t testing.TB, s *specs.Spec) {
+	limit, shares := int64(64<<20), uint64(512)
+	s.Linux.CgroupsPath = "system.slice:truth:scope"
+	s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}, CPU: &specs.LinuxCPU{Shares: &shares}}
+	s.Annotations = map[string]string{"org.systemd.property.TimeoutStopSec": "uint64 1", "run.oci.systemd.subgroup": "inner", "run.oci.delegate-cgroup": "payload"}
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
+	s.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: 200000, Size: 65536}}
+	s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup"})
+}}
+
 // full has most of what config.json knows and needs no other process.
 func full(t testing.TB, s *specs.Spec) {
 	source := t.TempDir()
