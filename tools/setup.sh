@@ -8,7 +8,7 @@ set -euo pipefail
 
 demo="busybox-static iproute2"
 test="$demo nftables strace debootstrap docker-registry apache2-utils openssl umoci crun runc
-	qemu-user-static gcc libc6-dev zsh fish groff-base
+	qemu-user-static gcc libc6-dev uidmap zsh fish groff-base
 	qemu-system-x86 qemu-system-common e2fsprogs xz-utils zstd openssh-client"
 bench="$demo nftables debootstrap umoci crun runc containernetworking-plugins iptables"
 

@@ -89,3 +89,9 @@ func lookIn(dirFD int, path string, s *unix.Stat_t) (link string, err error) {
 	unix.Close(fd)
 	return link, err
 }
+
+// Writable tells whether this process, with its effective ids, may change a file
+// or directory: access(2).
+func Writable(path string) bool {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) == nil
+}

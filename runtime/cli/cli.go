@@ -16,6 +16,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/container"
 	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/probe"
 )
 
 // Main runs coracle.
@@ -76,7 +77,7 @@ exit status:
 // defaultRoot is where states are kept. An XDG_RUNTIME_DIR that is set but empty,
 // as podman sets it, counts as none.
 func defaultRoot() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && !isRoot() {
 		return filepath.Join(dir, "coracle")
 	}
 	return "/run/coracle"
@@ -100,6 +101,19 @@ func operands(c *command.Call, kind string) []string {
 		return []string{"HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP"}
 	}
 	return nil
+}
+
+// isRoot tells whether root of the machine calls: not root of a user namespace
+// that an ordinary user has made, which nothing in the environment calls root.
+func isRoot() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	if os.Getenv("USER") == "root" {
+		return true
+	}
+	nested, err := probe.UserNamespace()
+	return err == nil && !nested
 }
 
 func store(c *command.Call) (container.Store, error) {

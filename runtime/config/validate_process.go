@@ -57,15 +57,39 @@ func (v *validator) label(label string, where at) {
 }
 
 func (v *validator) user(u *specs.User) {
-	v.id(u.UID, path("process.user.uid"))
-	v.id(u.GID, path("process.user.gid"))
+	uids, gids := v.idMaps()
+	v.mappedID(u.UID, uids, path("process.user.uid"), "linux.uidMappings")
+	v.mappedID(u.GID, gids, path("process.user.gid"), "linux.gidMappings")
 	for i, gid := range u.AdditionalGids {
-		v.id(gid, path("process.user.additionalGids[%d]", i))
+		v.mappedID(gid, gids, path("process.user.additionalGids[%d]", i), "linux.gidMappings")
 	}
 	if u.Umask != nil && *u.Umask > 0o777 {
 		// Written in decimal in JSON, which is how 0022 becomes 22.
 		v.refuse(path("process.user.umask"), "%d (octal %o) is more than 511 (octal 777)", *u.Umask, *u.Umask)
 	}
+}
+
+// idMaps returns the mappings of the container's new user namespace, nil if it has
+// none.
+func (v *validator) idMaps() (uids, gids []specs.LinuxIDMapping) {
+	if user := v.namespace("user"); user == nil || user.Path != "" {
+		return nil, nil
+	}
+	return v.config.Linux.UIDMappings, v.config.Linux.GIDMappings
+}
+
+// mappedID notes an id that does not exist in the container's user namespace: for
+// setresuid(2) that is a bare EINVAL.
+func (v *validator) mappedID(id uint32, maps []specs.LinuxIDMapping, where at, field string) {
+	if v.id(id, where); id == noID || len(maps) == 0 {
+		return
+	}
+	for _, m := range maps {
+		if m.Size == 0 || id >= m.ContainerID && id-m.ContainerID < m.Size { // of nothing: idMappings says so
+			return
+		}
+	}
+	v.refuse(where, "%d is not mapped", id).Hint = "add it to " + field
 }
 
 func (v *validator) id(id uint32, where at) {

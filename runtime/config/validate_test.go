@@ -158,6 +158,18 @@ func TestFindings(t *testing.T) {
 		{"uid -1", func(c *Config) { c.Process.User.UID = noID }, "process.user.uid: 4294967295 is no id: the kernel reads it as -1"},
 		{"gid -1", func(c *Config) { c.Process.User.GID = noID }, "process.user.gid: 4294967295 is no id: the kernel reads it as -1"},
 		{"group -1", func(c *Config) { c.Process.User.AdditionalGids = []uint32{5, noID} }, "process.user.additionalGids[1]: 4294967295 is no id: the kernel reads it as -1"},
+		{"uid not mapped", func(c *Config) {
+			maps(specs.LinuxIDMapping{ContainerID: 1, HostID: 1000, Size: 9})(c)
+			c.Process.User.UID = 10
+		}, "process.user.uid: 10 is not mapped; hint: add it to linux.uidMappings"},
+		{"gid not mapped", func(c *Config) {
+			maps(specs.LinuxIDMapping{Size: 9})(c)
+			c.Process.User.GID = 1
+		}, "process.user.gid: 1 is not mapped; hint: add it to linux.gidMappings"},
+		{"group not mapped", func(c *Config) {
+			maps(specs.LinuxIDMapping{Size: 9})(c)
+			c.Process.User.AdditionalGids = []uint32{0, 1}
+		}, "process.user.additionalGids[1]: 1 is not mapped; hint: add it to linux.gidMappings"},
 		{"umask", func(c *Config) { c.Process.User.Umask = &umask }, "process.user.umask: 512 (octal 1000) is more than 511 (octal 777)"},
 		{"wide", func(c *Config) {
 			c.Process.Terminal, c.Process.ConsoleSize = true, &specs.Box{Width: 65536, Height: 25}

@@ -29,6 +29,7 @@ type child struct {
 	process  int // pid of the process; 0: it is not known yet
 	pidFD    int
 	master   int // of the terminal, if nobody else has it
+	root     int // of the container, if the program has shown it; 0: /proc/PID/root is
 }
 
 func newChild(p *plan.Plan, spec *specs.Spec, preserve int) child {
@@ -101,6 +102,10 @@ func (c *child) hangUp() {
 	for i, fd := range c.inputs {
 		sys.Close(fd)
 		c.inputs[i] = -1
+	}
+	if c.root > 0 {
+		sys.Close(c.root)
+		c.root = 0
 	}
 	sys.Close(c.gate)
 	c.gate = -1

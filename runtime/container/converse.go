@@ -43,6 +43,8 @@ func (m *maker) converse() error {
 			err = m.born(report.Value)
 		case plan.Console:
 			err = m.handOver(fds[0])
+		case plan.Root:
+			m.root = fds[0]
 		case plan.HookRuns:
 			hooks.begin(fds[0], "createContainer")
 		case plan.HookEnded:
@@ -103,6 +105,8 @@ func (m *maker) act(h *plan.HostStep) error {
 		return nil
 	case plan.WriteFile:
 		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)
+	case plan.MapIDs:
+		return mapIDs(h.Path, m.pid, h.Value)
 	case plan.RunHook:
 		m.hooked = true
 		return runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))

@@ -27,7 +27,7 @@ func (c *child) answer(program string) []byte {
 // is not there is at home in the root.
 func (c *child) findHome() string {
 	const most = 1 << 20 // of the file; what comes later is not looked at
-	root, err := sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+	root, err := c.openRoot()
 	if err != nil {
 		return "/"
 	}

@@ -20,7 +20,7 @@ import (
 // would inside. The texts are those that engines turn into exit codes 126 and
 // 127: they begin as Go's exec errors do.
 func (c *child) findProgram(name string) (string, error) {
-	root, err := sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+	root, err := c.openRoot()
 	if err != nil {
 		return "", err
 	}

@@ -108,7 +108,7 @@ func CheckID(id string) error {
 // a container whose create was killed: what is left of that is removed first.
 func (s Store) make(id string, warn func(string, ...any)) (*State, error) {
 	if err := os.MkdirAll(s.Root, 0o700); err != nil {
-		return nil, &fail.Error{Where: "--root", Doing: "make the directory of states", Err: err}
+		return nil, &fail.Error{Where: "--root", Doing: "make the directory of states", Err: err, Hint: hintFor("make the directory of states", err)}
 	}
 	dir := filepath.Join(s.Root, id)
 	for {
@@ -366,6 +366,10 @@ func (s *State) waits() bool {
 		return false
 	}
 	exe, err := os.Readlink("/proc/" + itoa(s.PID) + "/exe")
+	if errors.Is(err, os.ErrPermission) { // an ordinary user may see no more than its name
+		comm, _ := os.ReadFile("/proc/" + itoa(s.PID) + "/comm")
+		return strings.TrimSpace(string(comm)) == launch.Name
+	}
 	return err == nil && strings.HasPrefix(exe, "/memfd:"+launch.Name)
 }
 

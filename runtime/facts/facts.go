@@ -21,6 +21,7 @@ type Facts struct {
 	LastCap       int             `json:"lastCap"`                 // highest capability that the kernel knows
 	HardLimits    []uint64        `json:"hardLimits,omitempty"`    // of the runtime, by the numbers of getrlimit(2); none: no limits
 	UserNamespace bool            `json:"userNamespace,omitempty"` // the runtime is not in the machine's first one
+	NoGroups      bool            `json:"noGroups,omitempty"`      // setgroups(2) is forbidden in that namespace
 	RootMounts    int             `json:"rootMounts"`              // mounts on top of each other at "/": 1 but for odd machines
 	Cgroup        Cgroup          `json:"cgroup"`
 	Systemd       *Systemd        `json:"systemd,omitempty"`  // asked for only by its driver
@@ -53,8 +54,9 @@ func CutImage(path string) (root, name string, ok bool) {
 
 // Cgroup is the cgroup hierarchies that are mounted: cgroups(7).
 type Cgroup struct {
-	V2 *Hierarchy  `json:"v2,omitempty"` // the unified hierarchy; beside V1 it is a hybrid set-up
-	V1 []Hierarchy `json:"v1,omitempty"` // in the order of /proc/self/mountinfo
+	Denied bool        `json:"denied,omitempty"` // the runtime may not make cgroups beside its own
+	V2     *Hierarchy  `json:"v2,omitempty"`     // the unified hierarchy; beside V1 it is a hybrid set-up
+	V1     []Hierarchy `json:"v1,omitempty"`     // in the order of /proc/self/mountinfo
 }
 
 // A Hierarchy is one mounted cgroup hierarchy.

@@ -42,8 +42,8 @@ func (c *compiler) bind(i int, m *specs.Mount, name string, o mountOptions) {
 		j := slices.Index(m.Options, flag)
 		c.warn(index(field+".options", max(j, 0)), flag+" is of a whole file system: a bind mount keeps that of its source")
 	}
-	in := c.input(field, HostStep{Do: CloneTree, Path: source, Recursive: o.recursive, NoFollow: o.is(srcNofollow), Attrs: c.bindAttrs(o), Doing: "copy the mount of " + source, From: field + ".source"})
-	c.attach("bind "+source+" on "+m.Destination, in.Arg(), c.bindTarget(name, mode&linux.S_IFMT == linux.S_IFDIR, o), onFD)
+	tree := c.tree(field, HostStep{Do: CloneTree, Path: source, Recursive: o.recursive, NoFollow: o.is(srcNofollow), Attrs: c.bindAttrs(o), Doing: "copy the mount of " + source, From: field + ".source"})
+	c.attach("bind "+source+" on "+m.Destination, tree, c.bindTarget(name, mode&linux.S_IFMT == linux.S_IFDIR, o), onFD)
 	c.mounted(name, prog.Drop)
 }
 

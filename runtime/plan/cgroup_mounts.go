@@ -73,10 +73,13 @@ func (c *compiler) hierarchy(field string, m *specs.Mount, name, kind string, o 
 		c.mounted(name, fd)
 		return
 	}
+	if len(c.plan.Cgroup.Dirs) == 0 { // others are in it: CVE-2023-25809
+		o.flat.merge(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"})
+	}
 	if o.propagation.empty() {
 		o.propagation = MountAttr{Propagation: linux.MS_PRIVATE, Text: "private"}
 	}
-	in := c.input(field+" "+path.Base(name), HostStep{Do: CloneTree, Path: dir, Attrs: c.bindAttrs(o), Doing: "copy the mount of " + dir, From: field})
-	c.attach("bind "+dir+" on /"+name, in.Arg(), c.directory(name), onFD)
+	tree := c.tree(field+" "+path.Base(name), HostStep{Do: CloneTree, Path: dir, Attrs: c.bindAttrs(o), Doing: "copy the mount of " + dir, From: field})
+	c.attach("bind "+dir+" on /"+name, tree, c.directory(name), onFD)
 	c.mounted(name, prog.Drop)
 }

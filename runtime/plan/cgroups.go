@@ -31,6 +31,10 @@ func (c *compiler) compileCgroups() {
 	l := c.spec.Linux
 	switch c.Cgroups {
 	case Cgroupfs:
+		if c.withoutCgroups() {
+			c.plan.Cgroup, _ = resources.CompileNone(nil, c.Facts.Cgroup)
+			break
+		}
 		c.plan.Cgroup, c.wrong = resources.All(c.ID, l.CgroupsPath, l.Resources, c.Facts.Cgroup)
 	case Disabled:
 		c.plan.Cgroup, c.wrong = resources.CompileNone(l.Resources, c.Facts.Cgroup)

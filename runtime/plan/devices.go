@@ -95,9 +95,9 @@ func (c *compiler) device(field, name string, d specs.LinuxDevice) {
 		c.refuse(field+".path", "mount the host's "+d.Path, linux.ENOENT, "nodes cannot be made there; the host must have the device at the same path")
 		return
 	}
-	in := c.input(d.Path, HostStep{Do: CloneDevice, Path: d.Path, Mode: nodeType(d.Type), Rdev: rdev, Doing: "copy the mount of " + d.Path, From: field})
+	tree := c.tree(d.Path, HostStep{Do: CloneDevice, Path: d.Path, Mode: nodeType(d.Type), Rdev: rdev, Doing: "copy the mount of " + d.Path, From: field})
 	target := c.nodeTarget(name)
-	c.attach("mount the host's "+d.Path, in.Arg(), target, onFD)
+	c.attach("mount the host's "+d.Path, tree, target, onFD)
 }
 
 // nodeTarget makes sure that there is a file at name, and opens that very file:

@@ -50,7 +50,7 @@ func (c *compiler) orHosts(i int, m *specs.Mount, name, source string, o mountOp
 		copied.deep.Clear &^= linux.MOUNT_ATTR_RDONLY
 		copied.deep.Text = join(copied.deep.Text, "rro")
 	}
-	in := c.input(field, HostStep{Do: CloneTree, Path: host, Recursive: copied.recursive, Attrs: c.bindAttrs(copied), Doing: "copy the mount of " + host, From: field})
+	tree := c.tree(field, HostStep{Do: CloneTree, Path: host, Recursive: copied.recursive, Attrs: c.bindAttrs(copied), Doing: "copy the mount of " + host, From: field})
 	target := c.target(m, name, o)
 	refused, done := b.Label(), b.Label()
 	first := b.Len()
@@ -60,7 +60,7 @@ func (c *compiler) orHosts(i int, m *specs.Mount, name, source string, o mountOp
 	c.attach("mount "+m.Type+" on /"+name, made.Arg(), target, onFD)
 	b.Jump(done)
 	b.Place(refused)
-	c.attach("mount the host's "+host+" on /"+name, in.Arg(), target, onFD)
+	c.attach("mount the host's "+host+" on /"+name, tree, target, onFD)
 	b.Place(done)
 	c.mounted(name, prog.Drop)
 }

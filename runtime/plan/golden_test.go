@@ -105,8 +105,8 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, on := range []string{"hybrid", "v2"} {
-			if on == "v2" && !slices.Contains(onV2, name) || on == "hybrid" && slices.Contains(notOnHybrid, name) {
+		for _, on := range []string{"hybrid", "v2", "user"} {
+			if on == "v2" && !slices.Contains(onV2, name) || on == "hybrid" && slices.Contains(notOnHybrid, name) || on == "user" && name != "runc-spec-rootless" {
 				continue
 			}
 			golden := "testdata/plans/" + name + "." + on

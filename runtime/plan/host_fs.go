@@ -29,6 +29,9 @@ type FileSystem struct {
 // hostFS makes a file system in the parent.
 func (c *compiler) hostFS(i int, m *specs.Mount, name string, list []Parameter, o mountOptions) prog.Input {
 	field := index("mounts", i)
+	if c.unprivileged() {
+		c.privileged(field+".options", "make a file system that is filled, or has its ids mapped, by the parent")
+	}
 	fs := &FileSystem{Type: m.Type, Parameters: list, Set: o.flat.Set, Text: o.flat.Text}
 	if o.is(copyUp) {
 		fs.Root, fs.CopyUp = c.covered(name)

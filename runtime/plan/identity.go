@@ -59,7 +59,7 @@ func (c *compiler) identity() {
 		// It is loaded last, which takes CAP_SYS_ADMIN. That need not be dropped
 		// again: execve(2) computes all sets from the bounding, inheritable and
 		// ambient ones, whatever is permitted before, capabilities(7).
-		caps.effective, caps.permitted = caps.effective|capSysAdmin, caps.permitted|capSysAdmin
+		caps.effective, caps.permitted = caps.effective|1<<capSysAdmin, caps.permitted|1<<capSysAdmin
 	}
 	c.setCapabilities(caps)
 	if p.NoNewPrivileges {
@@ -70,6 +70,13 @@ func (c *compiler) identity() {
 
 // groups sets the supplementary groups; those of the caller never stay.
 func (c *compiler) groups(gids []uint32) {
+	if c.keepsGroups() {
+		if len(gids) > 0 {
+			c.refuse("process.user.additionalGids", "the supplementary groups cannot be set, as only the user's own group is mapped", 0,
+				"have a range in /etc/subgid and map it in linux.gidMappings; or remove them")
+		}
+		return
+	}
 	list := make([]byte, 0, 4*len(gids)+4)
 	for _, g := range gids {
 		list = binary.LittleEndian.AppendUint32(list, g)

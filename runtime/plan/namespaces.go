@@ -105,22 +105,9 @@ func (c *compiler) userNamespace() {
 	b.Do("make a user namespace", prog.Unshare, flags(linux.CLONE_NEWUSER, "CLONE_NEWUSER"))
 	c.tell(AtMaps, "ask for the id maps")
 	c.receive(AtMaps)
-	for _, m := range []struct {
-		file, field string
-		maps        []specs.LinuxIDMapping
-	}{{"uid_map", "linux.uidMappings", c.spec.Linux.UIDMappings}, {"gid_map", "linux.gidMappings", c.spec.Linux.GIDMappings}} {
-		if len(m.maps) == 0 {
-			c.refuse(m.field, "are missing for the user namespace", 0, "add at least one mapping")
-			return
-		}
-		var text strings.Builder
-		for _, id := range m.maps {
-			for _, n := range []uint32{id.ContainerID, id.HostID} {
-				text.WriteString(strconv.FormatUint(uint64(n), 10) + " ")
-			}
-			text.WriteString(strconv.FormatUint(uint64(id.Size), 10) + "\n")
-		}
-		c.host(HostStep{At: AtMaps, Do: WriteFile, Path: "/proc/PID/" + m.file, Value: text.String(), Doing: "write /proc/PID/" + m.file, From: m.field})
+	c.idMaps()
+	if c.unprivileged() {
+		c.untraceable()
 	}
 	c.becomeRoot("linux.uidMappings")
 }

@@ -80,9 +80,9 @@ func (c *compiler) scratch() {
 	b.Do("make an empty directory", prog.Mkdirat, tmpfs.Arg(), b.String("empty"), prog.Const(0o555, "0555"))
 	if c.lesser() {
 		b.Do("make a file for the null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFREG, "S_IFREG"), prog.Int(0))
-		in := c.input("null", HostStep{Do: CloneDevice, Path: "/dev/null", Mode: linux.S_IFCHR, Rdev: makedev(1, 3), Doing: "copy the mount of /dev/null", From: "linux.maskedPaths"})
-		c.attach("mount the host's /dev/null", in.Arg(), tmpfs.Arg(), b.String("null"))
-		c.null = in.Arg()
+		tree := c.tree("null", HostStep{Do: CloneDevice, Path: "/dev/null", Mode: linux.S_IFCHR, Rdev: makedev(1, 3), Doing: "copy the mount of /dev/null", From: "linux.maskedPaths"})
+		c.attach("mount the host's /dev/null", tree, tmpfs.Arg(), b.String("null"))
+		c.null = tree
 	} else {
 		b.Do("make a null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFCHR|0o666, "S_IFCHR|0666"), prog.Const(makedev(1, 3), ""))
 		c.null = b.Get("null", "open it", prog.Openat, tmpfs.Arg(), b.String("null"), flags(linux.O_PATH|linux.O_NOFOLLOW|linux.O_CLOEXEC, "O_PATH|O_NOFOLLOW|O_CLOEXEC")).Arg()

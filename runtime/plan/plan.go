@@ -61,6 +61,7 @@ const (
 	AtMaps     prog.Mark = iota + 1 // gate: the user namespace is there
 	AtOffsets                       // gate: the time namespace is there
 	Born                            // value: the pid of the container's init
+	Root                            // carries the container's root
 	Console                         // carries the master of the terminal
 	AtHooks                         // gate: all mounts are made, the root is not yet changed
 	HookRuns                        // carries a pidfd of a hook in the container
@@ -129,6 +130,7 @@ const (
 	Spawn
 	SendInputs // to the process, from Early on
 	WriteFile
+	MapIDs // the program Path maps ids; Value is its arguments behind the pid
 	RunHook
 	MakeState    // the directory of the state
 	KeepConfig   // in it
@@ -190,10 +192,10 @@ func (c *compiler) phases() {
 	}
 	c.compileCgroups()
 	for _, phase := range []func(){
-		c.begin, c.oomScore, c.namespaces,
+		c.rootless, c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.security, c.sysctl,
 		c.createHooks, c.readonlyMounts, c.paths, c.pivot,
-		c.cwd, c.scheduling, c.labels, c.identity, c.created, c.start,
+		c.cwd, c.scheduling, c.labels, c.handRoot, c.identity, c.created, c.start,
 	} {
 		if c.refused() {
 			return
@@ -303,8 +305,18 @@ func (c *compiler) closeAtExecve() {
 func (c *compiler) hide() {
 	b := &c.b
 	b.Do("name the process", prog.Prctl, flags(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-init"))
-	b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
+	if !c.unprivileged() || !c.fresh(specs.UserNamespace) || c.container != nil {
+		c.untraceable()
+	}
 	c.umask = b.Get("umask", "make files with the modes asked for", prog.Umask, prog.Int(0))
+}
+
+// untraceable makes the process one that nobody may look into. A parent without
+// privileges could not write id maps then: for that it comes a little later, when
+// nobody else is in the new user namespace yet.
+func (c *compiler) untraceable() {
+	c.b.From("")
+	c.b.Do("keep others from tracing it", prog.Prctl, flags(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), prog.Int(0))
 }
 
 // oomScore comes before the user namespace, in which it could not be lowered.

@@ -59,6 +59,21 @@ func TestRefusals(t *testing.T) {
 		}, facts: func(f *facts.Facts) { f.Cgroup = facts.Cgroup{} }, want: "config.json mounts[6].type: no cgroup hierarchy is mounted on this machine"},
 		{name: "cgroup2 on v1", change: func(s *specs.Spec) { s.Mounts = append(s.Mounts, mount("/cg", "cgroup2", "cgroup")) },
 			want: "config.json mounts[7].type: cgroup v2 is not what this machine's controllers are on", hint: `"cgroup"`},
+		{name: "an ordinary user", facts: func(f *facts.Facts) { f.Capabilities, f.UID = 0, 1000 },
+			want: "config.json linux.namespaces: make namespaces: operation not permitted (EPERM)", hint: "coracle spec --rootless"},
+		{name: "groups without a range", change: func(s *specs.Spec) {
+			ownUser(s)
+			s.Process.User.AdditionalGids = []uint32{0}
+		}, facts: ordinary, want: "config.json process.user.additionalGids: the supplementary groups cannot be set", hint: "/etc/subgid"},
+		{name: "limits without cgroups", change: func(s *specs.Spec) {
+			ownUser(s)
+			s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64)}}
+		}, facts: ordinary, want: "config.json linux.resources: limit the container: this user may not make cgroups: permission denied (EACCES)", hint: "Delegate=yes"},
+		{name: "idmap as an ordinary user", change: func(s *specs.Spec) {
+			ownUser(s)
+			m := mount("/x", "bind", "/srv", "bind", "idmap")
+			s.Mounts = append(s.Mounts, m)
+		}, facts: ordinary, want: "config.json mounts[7].source: map the ids of a mount: operation not permitted (EPERM)", hint: "run it as root"},
 		{name: "no AppArmor", change: func(s *specs.Spec) { s.Process.ApparmorProfile = "docker-default" }, facts: without(plan.AppArmorDir),
 			want: "config.json process.apparmorProfile: AppArmor is not enabled on this machine: there is no /sys/kernel/security/apparmor", hint: `"unconfined"`},
 		{name: "no SELinux", change: func(s *specs.Spec) { s.Process.SelinuxLabel = "u:r:t:s0" }, facts: without(plan.SELinuxFile),
@@ -105,6 +120,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// ownUser maps the id of an ordinary user to root, and no other.
+func ownUser(s *specs.Spec) {
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	s.Linux.UIDMappings, s.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}, []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
+	s.Linux.Resources = nil
+}
+
+// ordinary is the facts of that user.
+func ordinary(f *facts.Facts) {
+	f.Capabilities, f.UID, f.GID, f.Cgroup.Denied = 0, 1000, 1000, true
+}
+
 func without(file string) func(*facts.Facts) {
 	return func(f *facts.Facts) { f.Files[file] = facts.Kind{} }
 }
@@ -123,21 +150,21 @@ func compileOn(c *config.Config, m facts.Facts, change func(*facts.Facts)) (*pla
 // less privilege than asked for.
 func TestCapabilitiesThatCannotBeGranted(t *testing.T) {
 	c := edit(t, func(s *specs.Spec) {
-		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL", "CAP_SYS_ADMIN"}, Ambient: []string{"CAP_KILL"}}
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL", "CAP_SYS_BOOT"}, Ambient: []string{"CAP_KILL"}}
 	})
-	p, err := compileOn(c, machine(t, "hybrid"), func(f *facts.Facts) { f.Capabilities = 1 << 5 }) // CAP_KILL
+	p, err := compileOn(c, machine(t, "hybrid"), func(f *facts.Facts) { f.Capabilities = 1<<5 | 1<<21 }) // CAP_KILL, CAP_SYS_ADMIN
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"config.json process.capabilities.bounding[1]: CAP_SYS_ADMIN cannot be granted; left out",
+		"config.json process.capabilities.bounding[1]: CAP_SYS_BOOT cannot be granted; left out",
 		"config.json process.capabilities.ambient[0]: CAP_KILL cannot be granted; left out", // it is not inheritable
 	}
 	if strings.Join(p.Warnings, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q, want %q", p.Warnings, want)
 	}
 	text := p.Text()
-	if !strings.Contains(text, "PR_CAPBSET_DROP, CAP_SYS_ADMIN") || strings.Contains(text, "PR_CAPBSET_DROP, CAP_KILL)") || strings.Contains(text, "PR_CAP_AMBIENT") {
+	if !strings.Contains(text, "PR_CAPBSET_DROP, CAP_SYS_BOOT") || strings.Contains(text, "PR_CAPBSET_DROP, CAP_KILL)") || strings.Contains(text, "PR_CAP_AMBIENT") {
 		t.Error("the bounding set is not CAP_KILL alone, or there is an ambient set")
 	}
 }

@@ -29,7 +29,7 @@ func (c *compiler) rootfs() {
 		isolated = append(isolated, MountAttr{Propagation: linux.MS_SLAVE, Recursive: true, Text: "rslave"})
 	}
 	root := c.rootPath()
-	in := c.input("root", HostStep{Do: CloneTree, Path: root, Recursive: true, Doing: "copy the mounts of " + root, From: "root.path", Attrs: isolated})
+	tree := c.tree("root", HostStep{Do: CloneTree, Path: root, Recursive: true, Doing: "copy the mounts of " + root, From: "root.path", Attrs: isolated})
 	b.From("linux.rootfsPropagation")
 	b.Do("keep mounts from reaching the host", prog.MountSetattr, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"), flags(linux.AT_RECURSIVE, "AT_RECURSIVE"),
 		c.mountAttr(MountAttr{Propagation: linux.MS_SLAVE, Text: "slave"}), prog.Int(attrSize))
@@ -37,8 +37,8 @@ func (c *compiler) rootfs() {
 		c.scratch()
 	}
 	b.From("root.path")
-	c.attachRoot(root, in.Arg())
-	c.root = in.Arg()
+	c.attachRoot(root, tree)
+	c.root = tree
 }
 
 // watched tells whether somebody else looks at the mounts before the root is

@@ -14,8 +14,6 @@ import (
 	"github.com/coracle-oci/coracle/runtime/seccomp"
 )
 
-const capSysAdmin = 1 << 21
-
 // A filter is linux.seccomp, compiled.
 type filter struct {
 	profile *seccomp.Profile
@@ -42,7 +40,7 @@ func (c *compiler) compileFilter() {
 	}
 	c.filter = &filter{p, program}
 	_, _, user := c.namespace(specs.UserNamespace)
-	if !c.spec.Process.NoNewPrivileges && !user && c.Facts.Capabilities&capSysAdmin == 0 {
+	if !c.spec.Process.NoNewPrivileges && !user && !c.can(capSysAdmin) {
 		c.refuse("linux.seccomp", "load the seccomp filter", linux.EACCES, "only CAP_SYS_ADMIN can load one for a process that may gain privileges; set process.noNewPrivileges")
 	}
 	if p.Notifies {

@@ -127,6 +127,8 @@ func (h *HostStep) call() string {
 		return "send the inputs"
 	case WriteFile:
 		return "write " + h.Path + " " + q(h.Value)
+	case MapIDs:
+		return h.Path + " PID " + h.Value
 	case RunHook:
 		return "hook " + q(h.Hook.Path)
 	case RaiseLimit:

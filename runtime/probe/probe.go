@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path"
 	"runtime"
 	"syscall"
 
@@ -34,14 +35,18 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.HardLimits, err = sys.HardLimits(); err != nil {
 		return f, &fail.Error{Doing: "ask for the runtime's limits", Err: err}
 	}
-	const first = "user:[4026531837]" // PROC_USER_INIT_INO
-	user, err := sys.ReadlinkAt(linux.AT_FDCWD, "/proc/self/ns/user")
-	if err != nil {
-		return f, &fail.Error{Doing: "ask for the runtime's user namespace", Err: err}
+	if f.UserNamespace, err = UserNamespace(); err != nil {
+		return f, err
 	}
-	f.UserNamespace = user != first
 	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
 		return f, err
+	}
+	if f.UserNamespace {
+		text, _ := sys.ReadInto(make([]byte, 0, 16), "/proc/self/setgroups")
+		f.NoGroups = bytes.HasPrefix(text, []byte("deny"))
+	}
+	if f.UID != 0 || f.UserNamespace { // who is root on the machine may
+		f.Cgroup.Denied = denied(f.Cgroup)
 	}
 	if f.Files, err = kinds(files); err == nil && f.Files[appArmor].Mode != 0 {
 		f.Confined, err = confined()
@@ -59,6 +64,28 @@ func confined() (bool, error) {
 		return false, &fail.Error{Doing: "ask for the runtime's AppArmor profile", Err: err}
 	}
 	return string(bytes.TrimSpace(label)) != "unconfined", nil
+}
+
+// UserNamespace tells whether this process is in a user namespace that is not the
+// machine's first, which the kernel makes with a number that it keeps free.
+func UserNamespace() (bool, error) {
+	const first = "user:[4026531837]" // PROC_USER_INIT_INO
+	user, err := sys.ReadlinkAt(linux.AT_FDCWD, "/proc/self/ns/user")
+	if err != nil {
+		return false, &fail.Error{Doing: "ask for the runtime's user namespace", Err: err}
+	}
+	return user != first, nil
+}
+
+// denied tells whether a directory cannot be made where a container's cgroup goes
+// that the config does not place: beside the runtime's own in v2, in it in v1.
+func denied(c facts.Cgroup) bool {
+	for _, h := range c.V1 {
+		if !sys.Writable(path.Join(h.Mount, h.Own)) {
+			return true
+		}
+	}
+	return c.V2 != nil && !sys.Writable(path.Join(c.V2.Mount, path.Dir(path.Clean("/"+c.V2.Own))))
 }
 
 // kinds looks at host paths, and at what they are named for in an image. What

@@ -32,6 +32,9 @@ func room[T any](piece *[]T, n, size int) []T {
 // From names the config field on whose behalf the next steps are.
 func (b *Builder) From(field string) { b.from = field }
 
+// Field returns what [Builder.From] has said.
+func (b *Builder) Field() string { return b.from }
+
 // Input adds a descriptor that the process starts with.
 func (b *Builder) Input(name string) Input {
 	b.p.Inputs = append(b.p.Inputs, name)

@@ -156,7 +156,7 @@ func TestRootUserNamespaceUser(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	v.edit(func(s *specs.Spec) { s.Process.User = specs.User{UID: 70000} })
-	v.expectRefusal("process.user", "(EINVAL)")
+	v.expectRefusal("process.user", "is not mapped")
 }
 
 // TestRootTimeOffsets: the container's clocks are shifted, in both directions.
