@@ -10,7 +10,7 @@ T         ?= 30s
 export CGO_ENABLED = 0
 GOBUILD = go build -trimpath -ldflags '-s -w -X github.com/coracle-oci/coracle/internal/command.commit=$(COMMIT)'
 UNIT    = $$(go list ./... | grep -v /tests/)
-ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|mutants|stress)$$')
+ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|mutants|stress|conformance)$$')
 
 help: ## say what can be made (this text)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,10 @@ test-vm: build ## the same tests on cgroup v2 and systemd, in a throw-away machi
 test-mutants: build ## drop each step of the golden plans in turn: a test must notice (root)
 	go test -count 1 -timeout 60m -v ./tests/mutants
 
+test-conformance: build ## the validation suite of runtime-tools, fetched as a Go module (root)
+	tools/setup.sh test
+	go run ./tools/gotest -count 1 -timeout 20m ./tests/conformance
+
 test-stress: build ## thousands of containers, and commands that are killed: nothing may be left (root)
 	go test -count 1 -timeout 30m -v ./tests/stress
 
@@ -92,4 +96,4 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 release: ## out/release/: reproducible tarballs and .deb for amd64 and arm64, SBOM, checksums
 	tools/release.sh
 
-.PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-stress test-all bench fuzz lint release
+.PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-stress test-conformance test-all bench fuzz lint release
