@@ -4,8 +4,13 @@
 package command
 
 import (
+	"os"
 	"strconv"
 	"time"
+
+	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/trace"
 )
 
 // A Call is one use of a verb: what was typed, checked against the table.
@@ -13,6 +18,8 @@ type Call struct {
 	Program *Program
 	Verb    *Verb
 	Args    []string // operands; their number fits the verb's Min and Max
+
+	Trace *trace.Recorder // nil without --trace
 
 	values map[string][]string // by the first name of the flag
 	answer string              // help or version, if asked for
@@ -74,4 +81,23 @@ func (c *Call) flags() []Flag {
 		return nil
 	}
 	return c.Verb.Flags
+}
+
+// TraceFlag is the global flag that has phases written down.
+func TraceFlag() Flag {
+	return Flag{Names: []string{"trace"}, Value: "FILE", Help: "write where the time goes, for chrome://tracing or Perfetto"}
+}
+
+// run runs the verb; with --trace it notes where the time goes.
+func (c *Call) run() error {
+	if find(c.Program.Globals, "trace") == nil || !c.Given("trace") {
+		return c.Verb.Run(c)
+	}
+	c.Trace = trace.New(sys.ProcessTime())
+	c.Trace.Phase(c.Verb.Name)
+	err := c.Verb.Run(c)
+	if werr := os.WriteFile(c.String("trace"), c.Trace.JSON(os.Getpid()), 0o644); werr != nil && err == nil {
+		return &fail.Error{Where: "--trace", Err: werr}
+	}
+	return err
 }

@@ -55,7 +55,8 @@ exit status:
 
 // Completion returns the script for a shell, "" for one that is not known.
 func (p *Program) Completion(shell string) string {
-	return strings.ReplaceAll(completionScripts[shell], "PROGRAM", p.Name)
+	script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[shell]
+	return strings.ReplaceAll(script, "PROGRAM", p.Name)
 }
 
 // complete returns what the last of words can become: one candidate per line
@@ -205,8 +206,7 @@ func (c *completer) offer(word, typed, meaning string) {
 
 // completionScripts ask the program itself. Bash splits words at "=", so they are
 // put together again; what it is offered is then only what stands behind it.
-var completionScripts = map[string]string{
-	"bash": `# bash completion for PROGRAM
+const bashScript = `# bash completion for PROGRAM
 _PROGRAM() {
 	local words=() i
 	for ((i = 1; i <= COMP_CWORD; i++)); do
@@ -231,8 +231,9 @@ _PROGRAM() {
 	done < <("${COMP_WORDS[0]}" __complete -- "${words[@]}" 2>/dev/null)
 }
 complete -F _PROGRAM PROGRAM
-`,
-	"zsh": `#compdef PROGRAM
+`
+
+const zshScript = `#compdef PROGRAM
 # zsh completion for PROGRAM
 _PROGRAM() {
 	local line
@@ -248,8 +249,9 @@ _PROGRAM() {
 	((${#offers})) && _describe PROGRAM offers
 }
 if [ "${funcstack[1]}" = _PROGRAM ]; then _PROGRAM "$@"; else compdef _PROGRAM PROGRAM; fi
-`,
-	"fish": `# fish completion for PROGRAM
+`
+
+const fishScript = `# fish completion for PROGRAM
 function __PROGRAM_complete
 	set -l words (commandline -opc) (commandline -ct)
 	set -l typed (commandline -ct)
@@ -265,5 +267,4 @@ function __PROGRAM_complete
 	end
 end
 complete -c PROGRAM -f -a '(__PROGRAM_complete)'
-`,
-}
+`

@@ -85,7 +85,7 @@ func Main(p Program, args []string) error {
 		return logErr
 	}
 	if err == nil {
-		if err = c.Verb.Run(c); p.Advise != nil {
+		if err = c.run(); p.Advise != nil {
 			err = p.Advise(err)
 		}
 	}

@@ -48,6 +48,7 @@ exit status:
 			{Names: []string{"systemd-cgroup"}, Help: "have systemd make cgroups; linux.cgroupsPath then is slice:prefix:name"},
 			{Names: []string{"cgroup-manager"}, Value: "MANAGER", Words: managers, Help: "who makes cgroups: cgroupfs, systemd, or disabled for nobody"},
 			{Names: []string{"rootless"}, Value: "[BOOL]", Default: "auto", Words: []string{"true", "false", "auto"}, Help: "accepted as in runc: true, false or auto", Hidden: true},
+			command.TraceFlag(),
 		}, command.LogFlags()...),
 		Verbs: append([]command.Maker{
 			{Name: "create", Make: createVerb},

@@ -23,7 +23,7 @@ func createFlags() []command.Flag {
 func options(c *command.Call) container.Options {
 	return container.Options{
 		ID: c.Args[0], Bundle: c.String("bundle"), Config: c.String("config"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
-		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Cgroups: manager(c), Warn: c.Warn,
+		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Cgroups: manager(c), Warn: c.Warn, Trace: c.Trace,
 	}
 }
 

@@ -130,6 +130,7 @@ func (m *maker) record(h *plan.HostStep) error {
 // created is the last gate: the limits, the program, the state; and the answer
 // that lets the init go its own way.
 func (m *maker) created() error {
+	m.options.Trace.Phase("look up the program, keep the state")
 	if err := cgroup.Apply(m.cgroupOps(plan.AtCreated, false)); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/internal/trace"
 	"github.com/coracle-oci/coracle/runtime/cgroup"
 	"github.com/coracle-oci/coracle/runtime/cgroup/resources"
 	"github.com/coracle-oci/coracle/runtime/config"
@@ -38,6 +39,7 @@ type Options struct {
 	Detach        bool
 	Cgroups       plan.CgroupManager
 	Warn          func(format string, args ...any)
+	Trace         *trace.Recorder // nil: nobody wants to know
 }
 
 // A Container is what create has made.
@@ -54,6 +56,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if err != nil {
 		return nil, nil, nil, &fail.Error{Where: "--bundle", Doing: "find " + o.Bundle, Err: err}
 	}
+	o.Trace.Phase("parse")
 	path := o.Config
 	if path == "" {
 		path = filepath.Join(bundle, config.Name)
@@ -73,6 +76,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	o.Trace.Phase("probe")
 	f, err := ask(plan.HostPaths(bundle, &c.Spec))
 	if err == nil && o.Cgroups == plan.Systemd && f.Systemd == nil {
 		f.Systemd, err = systemd.Facts(f)
@@ -80,6 +84,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	o.Trace.Phase("plan")
 	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, Cgroups: o.Cgroups, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
 	if err != nil {
 		return nil, nil, nil, err
@@ -112,6 +117,7 @@ func (s Store) Create(o Options) (*Container, error) {
 			o.Warn("%s", w)
 		}
 	}
+	o.Trace.Phase("journal")
 	state, err := s.make(o.ID, o.Warn)
 	if err != nil {
 		return nil, err
@@ -227,6 +233,7 @@ func (m *maker) journal(h *plan.HostStep, raw []byte) error {
 
 // before takes the host steps that stand before the process.
 func (m *maker) before(image *launch.Image) error {
+	m.options.Trace.Phase("cgroup")
 	if err := m.makeCgroups(true); err != nil {
 		return err
 	}
@@ -238,9 +245,11 @@ func (m *maker) before(image *launch.Image) error {
 		var err error
 		switch h.Do {
 		case plan.Spawn:
+			m.options.Trace.Phase("spawn")
 			if err = m.spawn(h, image); err == nil && !m.plan.Clones {
 				err = m.born(m.pid)
 			}
+			m.options.Trace.Phase("cgroups")
 			if err == nil {
 				err = m.startUnit()
 			}
@@ -249,6 +258,7 @@ func (m *maker) before(image *launch.Image) error {
 			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
 		case plan.SendInputs:
+			m.options.Trace.Phase("namespaces and mounts")
 			m.sendInputs()
 		default:
 			err = m.open(h)

@@ -35,6 +35,7 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	if c.Master >= 0 {
 		console.Size(c.Master)
 	}
+	o.Trace.Phase("exec")
 	if err := c.start(); err != nil {
 		c.abandon(o.Warn)
 		return 0, err
@@ -42,11 +43,13 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	if o.Detach {
 		return 0, nil
 	}
+	o.Trace.Phase("the program")
 	c.Close() // others may look at it, and delete it, while it runs
 	status, err := c.attend(signals)
 	if err != nil {
 		return 0, err
 	}
+	o.Trace.Phase("delete")
 	if keep {
 		s.keep(o.ID, c.ended(status))
 	} else {

@@ -14,34 +14,37 @@ import (
 )
 
 // oldNames are the keys from before LXC 2.1 that have another name since.
-var oldNames = map[string]string{
-	"lxc.utsname":      "lxc.uts.name",
-	"lxc.rootfs":       "lxc.rootfs.path",
-	"lxc.mount":        "lxc.mount.fstab",
-	"lxc.id_map":       "lxc.idmap",
-	"lxc.init_cmd":     "lxc.init.cmd",
-	"lxc.init_uid":     "lxc.init.uid",
-	"lxc.init_gid":     "lxc.init.gid",
-	"lxc.aa_profile":   "lxc.apparmor.profile",
-	"lxc.se_context":   "lxc.selinux.context",
-	"lxc.seccomp":      "lxc.seccomp.profile",
-	"lxc.haltsignal":   "lxc.signal.halt",
-	"lxc.rebootsignal": "lxc.signal.reboot",
-	"lxc.stopsignal":   "lxc.signal.stop",
-	"lxc.pts":          "lxc.pty.max",
-	"lxc.tty":          "lxc.tty.max",
-	"lxc.devttydir":    "lxc.tty.dir",
-	"lxc.console":      "lxc.console.path",
-	"lxc.logfile":      "lxc.log.file",
-	"lxc.loglevel":     "lxc.log.level",
-	"lxc.syslog":       "lxc.log.syslog",
-	"lxc.execute_cmd":  "lxc.execute.cmd",
+var oldNames = [...]struct{ old, name string }{
+	{"lxc.utsname", "lxc.uts.name"},
+	{"lxc.rootfs", "lxc.rootfs.path"},
+	{"lxc.mount", "lxc.mount.fstab"},
+	{"lxc.id_map", "lxc.idmap"},
+	{"lxc.init_cmd", "lxc.init.cmd"},
+	{"lxc.init_uid", "lxc.init.uid"},
+	{"lxc.init_gid", "lxc.init.gid"},
+	{"lxc.aa_profile", "lxc.apparmor.profile"},
+	{"lxc.se_context", "lxc.selinux.context"},
+	{"lxc.seccomp", "lxc.seccomp.profile"},
+	{"lxc.haltsignal", "lxc.signal.halt"},
+	{"lxc.rebootsignal", "lxc.signal.reboot"},
+	{"lxc.stopsignal", "lxc.signal.stop"},
+	{"lxc.pts", "lxc.pty.max"},
+	{"lxc.tty", "lxc.tty.max"},
+	{"lxc.devttydir", "lxc.tty.dir"},
+	{"lxc.console", "lxc.console.path"},
+	{"lxc.logfile", "lxc.log.file"},
+	{"lxc.loglevel", "lxc.log.level"},
+	{"lxc.syslog", "lxc.log.syslog"},
+	{"lxc.execute_cmd", "lxc.execute.cmd"},
 }
 
 // key converts one setting.
 func (c *converter) key(key, value string) {
-	if name, ok := oldNames[key]; ok {
-		key = name
+	for _, o := range oldNames {
+		if key == o.old {
+			key = o.name
+			break
+		}
 	}
 	if rest, ok := strings.CutPrefix(key, "lxc.limit."); ok {
 		key = "lxc.prlimit." + rest

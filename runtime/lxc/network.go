@@ -4,7 +4,6 @@
 package lxc
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -136,18 +135,18 @@ func (c *converter) bridge(i *iface) {
 func (c *converter) ipam(i *iface) map[string]any {
 	var ranges, routes []any
 	for _, a := range i.addresses {
-		p, err := netip.ParsePrefix(a)
-		if err != nil {
+		one, bits, ok := parsePrefix(a)
+		if !ok {
 			c.bad(a + " is no address such as 10.0.3.5/24")
 			return nil
 		}
-		one := p.Addr().String()
-		r := map[string]any{"subnet": p.Masked().String(), "rangeStart": one, "rangeEnd": one}
+		subnet := one.network(bits)
+		r := map[string]any{"subnet": subnet.String() + "/" + strconv.Itoa(bits), "rangeStart": one.String(), "rangeEnd": one.String()}
 		for _, g := range i.gateways {
-			if gateway, err := netip.ParseAddr(g); err == nil && p.Contains(gateway) {
+			if gateway, ok := parseAddress(g); ok && len(gateway) == len(one) && string(gateway.network(bits)) == string(subnet) {
 				r["gateway"] = g
 				all := "0.0.0.0/0"
-				if gateway.Is6() {
+				if len(gateway) == 16 {
 					all = "::/0"
 				}
 				routes = append(routes, map[string]any{"dst": all, "gw": g})
@@ -156,7 +155,7 @@ func (c *converter) ipam(i *iface) map[string]any {
 		ranges = append(ranges, []any{r})
 	}
 	for _, g := range i.gateways {
-		if _, err := netip.ParseAddr(g); err != nil { // "auto", "dev"
+		if _, ok := parseAddress(g); !ok { // "auto", "dev"
 			c.without("the gateway " + g + " has no counterpart: give its address")
 		}
 	}
