@@ -26,7 +26,7 @@ func CompileExec(r Request, container facts.Container) (*Plan, error) {
 	c.plan.Cgroup.Join, c.plan.Cgroup.Into, c.plan.Cgroup.Dirs = container.Join, container.Into, container.Cgroups
 	for _, phase := range []func(){
 		c.beginExec, c.initialAffinity, c.oomScore, c.security, c.joinContainer,
-		c.openRoot, c.terminal, c.enter, c.scheduling, c.labels, c.handRoot, c.identity, c.found, c.execute,
+		c.openRoot, c.terminal, c.enter, c.scheduling, c.signals, c.labels, c.handRoot, c.identity, c.found, c.execute,
 	} {
 		if phase(); c.refused() {
 			return nil, c.wrong[0]

@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,11 +44,26 @@ const (
 // of the user in the container's /etc/passwd if the config says nothing: who that
 // is only the parent can tell, when all is mounted.
 func (c *compiler) environment() prog.Arg {
-	env := c.b.Vector("env", c.spec.Process.Env)
+	env := c.b.Vector("env", lastOfEach(c.spec.Process.Env))
 	if c.plan.Home {
 		c.b.Append(env, c.program, PathMax)
 	}
 	return env
+}
+
+// lastOfEach is an environment in which of each variable the last value counts, as
+// with runc: programs differ in which of two they take.
+func lastOfEach(env []string) []string {
+	seen := make(map[string]bool, len(env))
+	var kept []string
+	for _, e := range slices.Backward(env) {
+		if name, _, _ := strings.Cut(e, "="); !seen[name] {
+			seen[name] = true
+			kept = append(kept, e)
+		}
+	}
+	slices.Reverse(kept)
+	return kept
 }
 
 func hasVariable(env []string, name string) bool {

@@ -71,7 +71,9 @@ func (c *compiler) identity() {
 // groups sets the supplementary groups; those of the caller never stay.
 func (c *compiler) groups(gids []uint32) {
 	if c.keepsGroups() {
-		if len(gids) > 0 {
+		if len(gids) > 0 && c.spec.Annotations[KeepGroups] == "1" {
+			c.refuse("process.user.additionalGids", "the annotation "+KeepGroups+" keeps those of the caller", 0, "remove one of the two")
+		} else if len(gids) > 0 {
 			c.refuse("process.user.additionalGids", "the supplementary groups cannot be set, as only the user's own group is mapped", 0,
 				"have a range in /etc/subgid and map it in linux.gidMappings; or remove them")
 		}

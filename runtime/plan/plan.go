@@ -195,7 +195,7 @@ func (c *compiler) phases() {
 		c.rootless, c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.security, c.sysctl,
 		c.createHooks, c.readonlyMounts, c.paths, c.pivot,
-		c.cwd, c.scheduling, c.labels, c.handRoot, c.identity, c.created, c.start,
+		c.cwd, c.scheduling, c.signals, c.labels, c.handRoot, c.identity, c.created, c.start,
 	} {
 		if c.refused() {
 			return

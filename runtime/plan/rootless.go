@@ -121,7 +121,12 @@ func (c *compiler) ownGroup() bool {
 
 // keepsGroups tells whether the supplementary groups of the caller stay, as no
 // others can be set.
-func (c *compiler) keepsGroups() bool { return c.Facts.NoGroups || c.ownGroup() }
+func (c *compiler) keepsGroups() bool {
+	return c.spec.Annotations[KeepGroups] == "1" || c.Facts.NoGroups || c.ownGroup()
+}
+
+// KeepGroups is crun's annotation that leaves the process the groups of its caller.
+const KeepGroups = "run.oci.keep_original_groups"
 
 // idMaps has the parent write the maps of the new user namespace: by itself if it
 // may, else with the help of newuidmap(1) and newgidmap(1), which know from

@@ -4,12 +4,15 @@
 package root_test
 
 import (
+	"encoding/json"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/coracle-oci/coracle/internal/testkit"
 	"github.com/coracle-oci/coracle/runtime/config"
@@ -178,6 +181,64 @@ func TestRootEnvironment(t *testing.T) {
 	if got := v.run(); got.stdout != "PATH=/bin\nHOME=/mine\nA=b=c\nEMPTY=\nLINE=a b\n" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// TestRootEnvironmentTwice: of a variable that is given twice the last value counts.
+func TestRootEnvironmentTwice(t *testing.T) {
+	v := newVessel(t, testkit.Args("/bin/cat", "/proc/self/environ"), func(s *specs.Spec) {
+		s.Process.Env = []string{"A=1", "HOME=/x", "B=2", "A=3", "AB=4", "HOME=/y"}
+	})
+	if got := v.run(); got != (said{stdout: "B=2\x00A=3\x00AB=4\x00HOME=/y\x00"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRootKeepGroups: crun's annotation leaves the caller's groups.
+func TestRootKeepGroups(t *testing.T) {
+	v := newVessel(t, testkit.Args("grep", "Groups", "/proc/self/status"), func(s *specs.Spec) {
+		s.Annotations = map[string]string{"run.oci.keep_original_groups": "1"}
+	})
+	c := v.command("run", "--bundle", v.bundle, v.id)
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{27, 4242}}}
+	if got := finish(t, c); got.code != 0 || strings.Join(strings.Fields(got.stdout), " ") != "Groups: 27 4242" {
+		t.Errorf("%+v", got)
+	}
+	v.edit(func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{5} })
+	v.expectRefusal("process.user.additionalGids", "keep_original_groups")
+}
+
+// TestRootRlimits: all of setrlimit(2).
+func TestRootRlimits(t *testing.T) {
+	names := strings.Fields("CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME")
+	v := newVessel(t, testkit.Args("sleep", "1000"), func(s *specs.Spec) {
+		for i, name := range names {
+			// NICE and RTPRIO start at 0, and what is not raised needs no privilege.
+			limit := specs.POSIXRlimit{Type: "RLIMIT_" + name, Soft: 1<<26 + uint64(i), Hard: 1<<27 + uint64(i)}
+			switch name {
+			case "NOFILE", "NPROC", "SIGPENDING":
+				limit.Soft, limit.Hard = 100+uint64(i), 200+uint64(i)
+			case "NICE", "RTPRIO", "MEMLOCK", "MSGQUEUE":
+				limit.Soft, limit.Hard = 0, 0
+			}
+			s.Process.Rlimits = append(s.Process.Rlimits, limit)
+		}
+	})
+	v.create()
+	v.quietStart()
+	pid := v.status().Pid
+	var spec specs.Spec
+	data, err := os.ReadFile(v.bundle + "/config.json")
+	must(t, err)
+	must(t, json.Unmarshal(data, &spec))
+	for number, want := range spec.Process.Rlimits {
+		var got unix.Rlimit
+		must(t, unix.Prlimit(pid, number, nil, &got))
+		if got != (unix.Rlimit{Cur: want.Soft, Max: want.Hard}) {
+			t.Errorf("%s: %+v", want.Type, got)
+		}
+	}
+	v.edit(func(s *specs.Spec) { s.Process.Rlimits = append(s.Process.Rlimits, s.Process.Rlimits[3]) })
+	expectError(t, v.coracle("create", "--bundle", v.bundle, v.id+"-2"), "process.rlimits[16].type: RLIMIT_STACK is given twice")
 }
 
 // TestRootCwd: it is made when missing, a link is followed inside the root, and

@@ -172,8 +172,7 @@ func TestRootKeyring(t *testing.T) {
 
 // TestRootSignals: what is sent to run reaches the container's process.
 func TestRootSignals(t *testing.T) {
-	// What our caller ignores (nohup) is ignored in the container too, as with
-	// runc, and a shell cannot trap it.
+	// What our caller ignores (nohup) run does not get, but see TestRootSignalsReset.
 	names := slices.DeleteFunc([]string{"HUP", "USR1", "USR2", "ALRM", "WINCH", "TERM", "CONT"}, func(name string) bool {
 		return signal.Ignored(unix.SignalNum("SIG" + name))
 	})
@@ -207,6 +206,17 @@ func TestRootSignals(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	v.expectGone()
+}
+
+// TestRootSignalsReset: what the caller ignores or blocks is its own affair.
+func TestRootSignalsReset(t *testing.T) {
+	v := newVessel(t, testkit.Args("grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"))
+	c := v.command("run", "--bundle", v.bundle, v.id)
+	c.Args = append([]string{"env", "--ignore-signal", "--block-signal=USR1,TERM,RTMIN+3"}, c.Args...)
+	c.Path, _ = exec.LookPath("env")
+	if got := finish(t, c); got != (said{stdout: "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"}) {
+		t.Errorf("%+v", got)
+	}
 }
 
 // TestRootExitCodes: each status, and 128 + n for signals.

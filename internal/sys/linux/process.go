@@ -34,7 +34,8 @@ const (
 	MPOL_F_STATIC_NODES      = unix.MPOL_F_STATIC_NODES
 )
 
-// x/sys/unix lacks these: include/uapi/linux/sched.h, ioprio.h, personality.h.
+// x/sys/unix lacks these, or has no plain number: include/uapi/linux/sched.h,
+// ioprio.h, personality.h, asm-generic/signal.h.
 const (
 	SCHED_ISO = 4 // reserved: no kernel has it
 
@@ -43,6 +44,10 @@ const (
 	IOPRIO_CLASS_IDLE  = 3
 	IOPRIO_CLASS_SHIFT = 13
 	IOPRIO_WHO_PROCESS = 1
+
+	SIGHUP      = 1
+	SIGINT      = 2
+	SIG_SETMASK = 2
 
 	PER_LINUX   = 0
 	PER_LINUX32 = 8

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package plan
+
+import (
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// signals gives the process all signals as a login would: what the caller ignores
+// or blocks stays so over execve(2), and a shell cannot even trap it. Go has
+// handlers for all but two signals that were ignored when it was started, and
+// those are gone with the execve of the launch program.
+func (c *compiler) signals() {
+	b := &c.b
+	b.From("")
+	for _, s := range []struct {
+		number int
+		name   string
+	}{{linux.SIGHUP, "SIGHUP"}, {linux.SIGINT, "SIGINT"}} {
+		b.Do("do not ignore "+s.name, prog.RtSigaction, flags(s.number, s.name), b.Shared("{SIG_DFL}", 0, 0, 0, 0), prog.Int(0), prog.Int(8))
+	}
+	b.Do("block no signals", prog.RtSigprocmask, flags(linux.SIG_SETMASK, "SIG_SETMASK"), b.Shared("{}", 0), prog.Int(0), prog.Int(8))
+}
