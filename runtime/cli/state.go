@@ -29,10 +29,14 @@ type report struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owner       string            `json:"owner"`
 	Exit        *container.Exit   `json:"exit,omitempty"`
+	Scope       string            `json:"systemd-scope,omitempty"` // crun's key
 }
 
 func describe(s *container.State) report {
-	r := report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, "", nil}
+	r := report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, "", nil, ""}
+	if s.Unit != nil {
+		r.Scope = s.Unit.Name
+	}
 	if r.Status == container.Stopped {
 		r.PID = 0
 	}
@@ -45,7 +49,7 @@ func stateVerb() command.Verb {
 		Summary: "print the state of a container as JSON",
 		Long: `
 The keys are those of the OCI runtime specification, and rootfs, created and
-owner, as runc prints them. That of a stopped container has exit as well: what it
+owner, as runc prints them, and systemd-scope, as crun does. That of a stopped container has exit as well: what it
 had used, and if somebody saw its end (run --keep, wait, events) code, signal and
 time.
 

@@ -150,6 +150,9 @@ func TestRootSystemdLimits(t *testing.T) {
 	if pids := s.pids(); len(pids) == 0 || pids[0] != s.status().Pid {
 		t.Errorf("ps: %v", pids)
 	}
+	if got := s.coracle("state", s.id); !strings.Contains(got.stdout, `"systemd-scope": "`+s.scope+`"`) {
+		t.Errorf("state: %s", got.stdout)
+	}
 	s.quiet("pause", s.id)
 	s.quiet("resume", s.id)
 	s.quiet("kill", s.id, "9")

@@ -6,7 +6,6 @@ package unit
 import (
 	"errors"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,27 +53,10 @@ func microseconds(name string, v dbus.Variant) (string, dbus.Variant, error) {
 	if !ok || trimmed == "" || trimmed[len(trimmed)-1] < 'a' { // …USec and …NSec, which D-Bus has, are as they are
 		return name, v, nil
 	}
-	seconds := math.NaN()
-	switch n := v.Value.(type) {
-	case byte:
-		seconds = float64(n)
-	case int16:
-		seconds = float64(n)
-	case uint16:
-		seconds = float64(n)
-	case int32:
-		seconds = float64(n)
-	case uint32:
-		seconds = float64(n)
-	case int64:
-		seconds = float64(n)
-	case uint64:
-		seconds = float64(n)
-	case float64:
-		seconds = n
-	}
+	words := strings.Fields(v.String()) // the last one is the number
+	seconds, err := strconv.ParseFloat(words[len(words)-1], 64)
 	const most = 1 << 43 // of seconds, whose millionths fit 63 bits
-	if !(seconds >= 0 && seconds < most) {
+	if err != nil || !(seconds >= 0 && seconds < most) {
 		return name, v, errors.New("a time is a number of seconds")
 	}
 	return trimmed + "USec", dbus.Uint64(uint64(seconds * 1e6)), nil
