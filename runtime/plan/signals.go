@@ -9,16 +9,15 @@ import (
 )
 
 // signals gives the process all signals as a login would: what the caller ignores
-// or blocks stays so over execve(2), and a shell cannot even trap it. Go has
-// handlers for all but two signals that were ignored when it was started, and
-// those are gone with the execve of the launch program.
+// or blocks stays so over execve(2), and a shell cannot even trap it. For all
+// others Go has handlers, which are gone with the execve of the launch program.
 func (c *compiler) signals() {
 	b := &c.b
 	b.From("")
 	for _, s := range []struct {
 		number int
 		name   string
-	}{{linux.SIGHUP, "SIGHUP"}, {linux.SIGINT, "SIGINT"}} {
+	}{{linux.SIGHUP, "SIGHUP"}, {linux.SIGINT, "SIGINT"}, {linux.SIGCONT, "SIGCONT"}, {linux.SIGTSTP, "SIGTSTP"}, {linux.SIGTTIN, "SIGTTIN"}, {linux.SIGTTOU, "SIGTTOU"}, {linux.SIGRTMIN, "SIGRTMIN"}} {
 		b.Do("do not ignore "+s.name, prog.RtSigaction, flags(s.number, s.name), b.Shared("{SIG_DFL}", 0, 0, 0, 0), prog.Int(0), prog.Int(8))
 	}
 	b.Do("block no signals", prog.RtSigprocmask, flags(linux.SIG_SETMASK, "SIG_SETMASK"), b.Shared("{}", 0), prog.Int(0), prog.Int(8))

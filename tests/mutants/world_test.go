@@ -290,7 +290,7 @@ func (w *world) run(drop string, shared bool, args ...string) ([]byte, error) {
 	defer cancel()
 	// Limits that differ show whether the container has those of its caller; its
 	// affinity it must not have.
-	list := append([]string{"sh", "-c", `umask 027; exec "$@"`, "sh", "env", "--ignore-signal=HUP,INT", "--block-signal=USR1", "taskset", "--cpu-list", "0", "prlimit", "--nofile=500:1000", w.binary, "--root", w.path("state")}, args...)
+	list := append([]string{"sh", "-c", `umask 027; exec "$@"`, "sh", "env", "--ignore-signal", "--block-signal=USR1", "taskset", "--cpu-list", "0", "prlimit", "--nofile=500:1000", w.binary, "--root", w.path("state")}, args...)
 	if shared {
 		list = append([]string{"unshare", "--mount", "--propagation", "shared", "--uts", "--ipc", "--net"}, list...)
 	}

@@ -47,6 +47,11 @@ const (
 
 	SIGHUP      = 1
 	SIGINT      = 2
+	SIGCONT     = 18
+	SIGTSTP     = 20
+	SIGTTIN     = 21
+	SIGTTOU     = 22
+	SIGRTMIN    = 34 // the first that is no C library's own: signal(7)
 	SIG_SETMASK = 2
 
 	PER_LINUX   = 0
