@@ -417,3 +417,56 @@ func TestRootSystemdUser(t *testing.T) {
 	expectError(t, user("create", "--bundle", v.bundle, v.id), "linux.resources.cpu.cpus", "the controller cpuset is not delegated to /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service; ")
 	v.expectGone()
 }
+
+// TestRootSystemdOrdinary is the same for an ordinary user, without any namespace
+// around: limits hold as far as they are delegated to it.
+func TestRootSystemdOrdinary(t *testing.T) {
+	testkit.Need(t, testkit.Root, testkit.Systemd, testkit.CgroupV2, testkit.Tool("setpriv"))
+	testkit.NoLeaks(t)
+	dir, err := os.MkdirTemp("/var/tmp", "coracle-user")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	v := vessel{t: t, id: "coracle-test-" + itoa(os.Getpid()) + "-ordinary", state: dir + "/state", bundle: dir + "/bundle"}
+	writeRootfs(t, v.rootfs(""))
+	must(t, exec.Command("chown", "-R", "1000:1000", dir).Run())
+	user := func(program string, arguments ...string) said {
+		t.Helper()
+		c := exec.Command("setpriv", append([]string{"--reuid=1000", "--regid=1000", "--init-groups", "--inh-caps=-all", program}, arguments...)...)
+		c.Env = []string{"XDG_RUNTIME_DIR=/run/user/1000", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+		return finish(t, c)
+	}
+	coracle := func(arguments ...string) said {
+		t.Helper()
+		return user(testkit.Bin(t, "coracle"), append([]string{"--root", v.state, "--systemd-cgroup"}, arguments...)...)
+	}
+	t.Cleanup(func() {
+		if got := user("systemctl", "--user", "stop", "coracletest.slice"); got.code != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+	if got := coracle("spec", "--rootless", "--bundle", v.bundle); got != (said{}) {
+		t.Fatalf("spec: %+v", got)
+	}
+	v.edit(noNamespace(specs.CgroupNamespace), testkit.Args("cat", "/proc/self/cgroup"), func(c *specs.Spec) {
+		c.Process.Terminal = false
+		c.Linux.CgroupsPath = "coracletest.slice:test:" + v.id
+		c.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](44)}, Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}}}
+	})
+	path := "/user.slice/user-1000.slice/user@1000.service/coracletest.slice/test-" + v.id + ".scope"
+	if got := coracle("run", "--bundle", v.bundle, v.id); got != (said{stdout: "0::" + path + "\n"}) {
+		t.Errorf("got %+v, want %q", got, path)
+	}
+	if got := coracle("create", "--bundle", v.bundle, v.id); got != (said{}) {
+		t.Errorf("create: %+v", got)
+	}
+	if got := strings.TrimSpace(readFile("/sys/fs/cgroup" + path + "/pids.max")); got != "44" {
+		t.Errorf("pids.max: %q", got)
+	}
+	if got := coracle("delete", "--force", v.id); got != (said{}) {
+		t.Errorf("delete: %+v", got)
+	}
+	if _, err := os.Stat("/sys/fs/cgroup" + path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", path, err)
+	}
+	v.expectGone()
+}
