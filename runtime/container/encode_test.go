@@ -44,5 +44,14 @@ func TestEncode(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
+		var decoded State
+		if err := decoded.decode(data); err != nil || !reflect.DeepEqual(decoded, want) {
+			t.Errorf("%s: decoded %+v %v, want %+v", name, decoded, err, want)
+		}
+		for i := range data { // never half a state
+			if err := new(State).decode(data[:i]); err == nil {
+				t.Errorf("%s: the first %d bytes are a state", name, i)
+			}
+		}
 	}
 }

@@ -15,7 +15,6 @@
 package container
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -188,7 +187,7 @@ func (s *State) read() error {
 		return err
 	}
 	if err == nil {
-		if err = json.Unmarshal(data, s); err == nil && s.ID != filepath.Base(s.dir) {
+		if err = s.decode(data); err == nil && s.ID != filepath.Base(s.dir) {
 			err = errors.New("it is that of " + quote(s.ID))
 		}
 	}
