@@ -61,6 +61,10 @@ func (s *State) decode(data []byte) error {
 			r.rare(&s.Hooks)
 		case "exit":
 			r.rare(&s.Exit)
+		case "unit":
+			r.rare(&s.Unit)
+		case "agent":
+			r.rare(&s.Agent)
 		default:
 			r.value()
 		}
