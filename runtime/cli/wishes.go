@@ -128,9 +128,9 @@ func limit(s *oci.Spec, c *command.Call) error {
 	}
 	r := s.Linux.Resources
 	if c.Given("memory") {
-		bytes, ok := parseSize(c.String("memory"))
-		if !ok {
-			return &fail.Error{Where: "--memory", Doing: strconv.Quote(c.String("memory")) + " is no size", Hint: "write it as in 64M or 2G"}
+		bytes, err := parseBytes(c.String("memory"))
+		if err != nil || bytes == 0 {
+			return &fail.Error{Where: "--memory", Doing: strconv.Quote(c.String("memory")) + " is no limit", Hint: "write it as in 64M or 2G"}
 		}
 		if r.Memory == nil {
 			r.Memory = &oci.LinuxMemory{}
@@ -149,18 +149,6 @@ func limit(s *oci.Spec, c *command.Call) error {
 		r.CPU.Period, r.CPU.Quota = &period, &quota
 	}
 	return nil
-}
-
-// parseSize reads "64M"; K, M, G and T are powers of 1024.
-func parseSize(text string) (int64, bool) {
-	shift := 0
-	if n := len(text); n > 0 {
-		if i := strings.IndexByte("KMGT", text[n-1]&^0x20); i >= 0 {
-			shift, text = 10*(i+1), text[:n-1]
-		}
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	return n << shift, err == nil && n > 0 && n < 1<<62>>shift
 }
 
 // connect chooses the network: a namespace of its own, the host's, or hooks that

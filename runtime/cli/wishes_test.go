@@ -29,16 +29,3 @@ func TestParseMount(t *testing.T) {
 		}
 	}
 }
-
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{"1": 1, "64M": 64 << 20, "2g": 2 << 30, "5k": 5 << 10, "1T": 1 << 40} {
-		if got, ok := parseSize(text); !ok || got != want {
-			t.Errorf("%s: got %d", text, got)
-		}
-	}
-	for _, text := range []string{"", "M", "-1", "0", "1.5G", "64MB", "99999999999T", "9223372036854775808"} {
-		if got, ok := parseSize(text); ok {
-			t.Errorf("%q is %d", text, got)
-		}
-	}
-}

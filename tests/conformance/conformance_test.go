@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,10 @@ import (
 // suite is the last commit of the suite that the module proxy has.
 const suite = "github.com/opencontainers/runtime-tools@v0.9.1-0.20221107090550-2e043c6bd626"
 
+// racy are tests of the suite that race against the program in the container, and
+// get two more tries: killsig kills a shell that may not have set its trap yet.
+var racy = []string{"killsig"}
+
 type excuse struct{ runc, reason string }
 
 func TestRootConformance(t *testing.T) {
@@ -32,12 +37,15 @@ func TestRootConformance(t *testing.T) {
 	source := fetch(t)
 	coracle := runtime(t, testkit.Bin(t, "coracle"))
 	runc := runtime(t, "runc")
-	for _, name := range tests(t, source) {
+	names := tests(t, source)
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			program := build(t, source, "./validation/"+name)
 			problems := run(t, source, program, coracle)
 			e, excused := excuses[name]
-			delete(excuses, name)
+			for try := 0; try < 2 && problems != "" && !excused && slices.Contains(racy, name); try++ {
+				problems = run(t, source, program, coracle)
+			}
 			switch {
 			case problems == "" && excused:
 				t.Error("it passes: take it out of EXCUSES")
@@ -51,7 +59,9 @@ func TestRootConformance(t *testing.T) {
 		})
 	}
 	for name := range excuses {
-		t.Errorf("EXCUSES has %s, and the suite has not", name)
+		if !slices.Contains(names, name) {
+			t.Errorf("EXCUSES has %s, and the suite has not", name)
+		}
 	}
 }
 
