@@ -46,7 +46,7 @@ runtime/launch                   : …/internal/fail …/internal/sys …/intern
 runtime/selftest                 : …/internal/fail …/internal/sys/linux …/runtime/prog …/runtime/launch …/specs github.com/opencontainers/runtime-spec
 runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
 runtime/stats                    : …/internal/sys
-runtime/container                : …/internal/trace …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
+runtime/container                : …/internal/netlink …/internal/netlink/conn …/internal/trace …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
 runtime/cli                      : …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 

@@ -40,6 +40,38 @@ func GetAddrs(link string) Message {
 	return w.message(linux.RTM_GETADDR, linux.NLM_F_DUMP, "list the addresses of "+link)
 }
 
+// KeepAddr makes the request that gives a link the address that an RTM_NEWADDR
+// tells of the link with the index, if it is permanent and of global scope: what a
+// link loses when it goes to another namespace and is to have there again. That
+// nobody else has an IPv6 address was found out before.
+func KeepAddr(body []byte, index uint32, link string) (Message, bool) {
+	if len(body) < addrHeaderLen || binary.NativeEndian.Uint32(body[4:]) != index || body[3] != linux.RT_SCOPE_UNIVERSE {
+		return Message{}, false
+	}
+	w := &writer{b: make([]byte, addrHeaderLen, 64), binds: []Bind{{4, link}}}
+	copy(w.b, body[:4])
+	w.b[2] = 0
+	bits := uint32(body[2])
+	for kind, payload := range Attributes(body[addrHeaderLen:]) {
+		switch kind {
+		case linux.IFA_ADDRESS, linux.IFA_LOCAL, linux.IFA_BROADCAST, linux.IFA_RT_PRIORITY:
+			w.bytes(kind, payload)
+		case linux.IFA_FLAGS:
+			bits = number(payload)
+		}
+	}
+	if bits&linux.IFA_F_PERMANENT == 0 {
+		return Message{}, false
+	}
+	bits &= linux.IFA_F_NOPREFIXROUTE
+	if body[0] == linux.AF_INET6 {
+		bits |= linux.IFA_F_NODAD
+	}
+	w.u32(linux.IFA_FLAGS, bits)
+	address, _ := ParseAddr(body)
+	return w.message(linux.RTM_NEWADDR, linux.NLM_F_CREATE|linux.NLM_F_EXCL, "keep address "+address.String()+" of "+link), true
+}
+
 // ParseAddr reads the body of an RTM_NEWADDR: the address with the length of
 // its network.
 func ParseAddr(body []byte) (netip.Prefix, bool) {

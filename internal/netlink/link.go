@@ -139,6 +139,24 @@ func SetUp(name string, up bool) Message {
 	return w.message(linux.RTM_NEWLINK, 0, doing)
 }
 
+// MoveLink moves a link to the network namespace that the sender holds open, and
+// gives it a name there: with "%d" in it the first that is free. It takes what
+// the link had with it but its addresses, and leaves it down.
+func MoveLink(name, to string, ns int) Message {
+	w := linkHeader(0, 0)
+	w.binds = []Bind{{4, name}} // by name it could not get another one
+	w.u32(linux.IFLA_NET_NS_FD, uint32(ns))
+	w.text(linux.IFLA_IFNAME, to)
+	return w.message(linux.RTM_NEWLINK, 0, "move link "+name+" to the other namespace as "+to)
+}
+
+// GetLinks asks for all links.
+func GetLinks() Message {
+	w := linkHeader(0, 0)
+	w.u32(linux.IFLA_EXT_MASK, linux.RTEXT_FILTER_SKIP_STATS)
+	return w.message(linux.RTM_GETLINK, linux.NLM_F_DUMP, "list the links")
+}
+
 // SetPromisc switches promiscuous mode on.
 func SetPromisc(name string) Message {
 	w := linkHeader(linux.IFF_PROMISC, linux.IFF_PROMISC)

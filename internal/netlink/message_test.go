@@ -4,6 +4,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"flag"
 	"net/netip"
@@ -29,7 +30,7 @@ func all() []Message {
 		NewBridge(Bridge{Name: "br0", MAC: mac, MTU: 9000, VlanFiltering: true}),
 		NewVeth(Veth{Name: "vetha", MAC: mac, MTU: 1400, Master: "br0", Peer: "eth0", PeerIn: 5, PeerAt: peer}),
 		SetPort("vetha", "net|c|eth0", true, false),
-		SetUp("eth0", true), SetUp("lo", false), SetPromisc("br0"), DelLink("vetha"), GetLink("br0"), GetPorts("br0"),
+		SetUp("eth0", true), SetUp("lo", false), SetPromisc("br0"), DelLink("vetha"), GetLink("br0"), GetPorts("br0"), GetLinks(), MoveLink("eth0", "net%d", 5), kept(),
 		NewAddr("eth0", netip.MustParsePrefix("10.1.0.2/24"), true),
 		NewAddr("eth0", netip.MustParsePrefix("fd00::2/64"), true),
 		NewAddr("eth0", netip.MustParsePrefix("fd00::2/64"), false),
@@ -43,6 +44,35 @@ func all() []Message {
 		set.New(), set.Add(element, "x"), set.Remove(element, "x"), set.List(),
 		Table("t").NewRule("c", "all expressions", LoadNfproto(Reg0), Equal(Reg0, []byte{2}), LoadNetwork(Reg0, 12, 4), Mask(Reg0, []byte{240, 0, 0, 0}),
 			Unequal(Reg0, []byte{224, 0, 0, 0}), LoadOifname(Reg0+1), In(Reg0, set), Masquerade(), Return()),
+	}
+}
+
+// kept is the request for an address that the kernel told of link 7.
+func kept() Message {
+	told := NewAddr("eth0", netip.MustParsePrefix("fd00::2/64"), true).Body
+	told[2], told[4] = linux.IFA_F_PERMANENT, 7
+	binary.NativeEndian.PutUint32(told[len(told)-4:], linux.IFA_F_PERMANENT|linux.IFA_F_NOPREFIXROUTE)
+	m, _ := KeepAddr(told, 7, "net0")
+	return m
+}
+
+// TestKeepAddr: only permanent addresses of global scope of that very link.
+func TestKeepAddr(t *testing.T) {
+	for name, change := range map[string]func([]byte){
+		"another link":  func(b []byte) { b[4] = 8 },
+		"of the link":   func(b []byte) { b[3] = linux.RT_SCOPE_LINK },
+		"not permanent": func(b []byte) { binary.NativeEndian.PutUint32(b[len(b)-4:], 0) },
+	} {
+		told := NewAddr("eth0", netip.MustParsePrefix("fd00::2/64"), true).Body
+		told[4] = 7
+		binary.NativeEndian.PutUint32(told[len(told)-4:], linux.IFA_F_PERMANENT)
+		if _, ok := KeepAddr(told, 7, "net0"); !ok {
+			t.Fatal("not kept")
+		}
+		change(told)
+		if m, ok := KeepAddr(told, 7, "net0"); ok {
+			t.Errorf("%s: %s", name, m)
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ const featuresText = `{
     "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
     "memoryPolicy": {"modes": %s, "flags": %s},
     "mountExtensions": {"idmap": {"enabled": true}},
-    "netDevices": {"enabled": false}
+    "netDevices": {"enabled": true}
   },
   "annotations": {
     "io.github.coracle-oci.version": %s,

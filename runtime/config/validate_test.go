@@ -130,6 +130,9 @@ func TestFindings(t *testing.T) {
 	device := func(d specs.LinuxDevice) func(*Config) {
 		return func(c *Config) { c.Linux.Devices = []specs.LinuxDevice{d} }
 	}
+	devices := func(name, to string) func(*Config) {
+		return func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{name: {Name: to}} }
+	}
 	umask, zero, adj, none := uint32(0o1000), 0, 1001, uint32(noID)
 	for _, c := range []struct {
 		name string
@@ -238,6 +241,17 @@ func TestFindings(t *testing.T) {
 		{"device major", device(specs.LinuxDevice{Path: "/dev/a", Type: "c", Major: 4096}), "linux.devices[0].major: 4096 is not between 0 and 4095"},
 		{"device minor", device(specs.LinuxDevice{Path: "/dev/a", Type: "b", Minor: -1}), "linux.devices[0].minor: -1 is not between 0 and 1048575"},
 		{"device owner", device(specs.LinuxDevice{Path: "/dev/a", Type: "c", UID: &none}), "linux.devices[0].uid: 4294967295 is no id: the kernel reads it as -1"},
+		{"net device without namespace", func(c *Config) {
+			c.Linux.Namespaces = nil
+			c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}}
+		}, `linux.netDevices: needs a network namespace; hint: add {"type": "network"} to linux.namespaces, or remove linux.netDevices`},
+		{"net device", devices("eth1:0", ""), `linux.netDevices.eth1:0: is no name of a network device: up to 15 bytes without spaces, "/" and ":"`},
+		{"net device, long name", devices("eth1", "a-name-that-is-long"), `linux.netDevices.eth1.name: "a-name-that-is-long" is no name of a network device: up to 15 bytes without spaces, "/" and ":"`},
+		{"net device, pattern", devices("eth1", "eth%s"), `linux.netDevices.eth1.name: "eth%s" has a % that is not the one of %d`},
+		{"net device, two patterns", devices("eth1", "e%dth%d"), `linux.netDevices.eth1.name: "e%dth%d" has a % that is not the one of %d`},
+		{"net devices, one name", func(c *Config) {
+			c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {Name: "eth2"}, "eth2": {}}
+		}, "linux.netDevices.eth2.name: eth2 is given to eth1 already"},
 		{"propagation", func(c *Config) { c.Linux.RootfsPropagation = "slaves" }, `linux.rootfsPropagation: unknown propagation "slaves"; hint: did you mean slave?`},
 		{"masked path", func(c *Config) { c.Linux.MaskedPaths = []string{"/proc/kcore", "proc/keys"} }, `linux.maskedPaths[1]: "proc/keys" is not an absolute path`},
 		{"read-only path", func(c *Config) { c.Linux.ReadonlyPaths = []string{""} }, "linux.readonlyPaths[0]: is missing"},
@@ -296,7 +310,6 @@ func TestUnsupportedIsRefused(t *testing.T) {
 	}{
 		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
 		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
-		{"linux.netDevices", func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}} }},
 	} {
 		have := valid()
 		c.have(have)

@@ -105,6 +105,8 @@ func (m *maker) act(h *plan.HostStep) error {
 		return nil
 	case plan.WriteFile:
 		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)
+	case plan.MoveDevice:
+		return m.moveDevice(h.Path, h.Value)
 	case plan.MapIDs:
 		return mapIDs(h.Path, m.pid, h.Value)
 	case plan.RunHook:

@@ -195,6 +195,7 @@ type maker struct {
 	unit    bool           // systemd has been asked for it
 
 	wrotePID bool
+	devices  []netDevice // that have been moved into the container
 }
 
 func (m *maker) make(raw []byte, image *launch.Image) error {
@@ -398,6 +399,7 @@ func (m *maker) born(pid int) error {
 
 // undo takes back everything, after a failure.
 func (m *maker) undo() {
+	m.returnDevices()
 	m.end()
 	if len(m.cgroups) > 0 {
 		cgroup.Kill(m.cgroups, linux.SIGKILL)

@@ -4,6 +4,9 @@
 package plan
 
 import (
+	"maps"
+	"slices"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
@@ -15,9 +18,10 @@ import (
 // are the parent's; the last run in the container's namespaces, where the host's
 // paths still mean what they mean.
 func (c *compiler) createHooks() {
+	c.netDevices()
 	h := c.spec.Hooks
 	if h == nil {
-		return
+		h = &specs.Hooks{}
 	}
 	for _, kind := range []struct {
 		name  string
@@ -27,12 +31,26 @@ func (c *compiler) createHooks() {
 			c.host(HostStep{At: AtHooks, Do: RunHook, Hook: &kind.hooks[i], Value: "creating", Doing: "run " + kind.hooks[i].Path, From: index("hooks."+kind.name, i)})
 		}
 	}
-	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 { //nolint:staticcheck // as above
+	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer)+len(c.spec.Linux.NetDevices) > 0 { //nolint:staticcheck // as above
 		c.b.From("hooks")
 		c.waitByte(AtHooks, "ask for the hooks")
 	}
 	for i := range h.CreateContainer {
 		c.hook(index("hooks.createContainer", i), &h.CreateContainer[i], "creating", c.gate.Arg())
+	}
+}
+
+// netDevices moves network devices of the runtime's namespace into the container's,
+// before hooks look at it. Nothing moves them back: when the namespace ends the
+// kernel returns what is a device, config-linux.md, "Network Devices".
+func (c *compiler) netDevices() {
+	devices := c.spec.Linux.NetDevices
+	for _, name := range slices.Sorted(maps.Keys(devices)) {
+		to := devices[name].Name
+		if to == "" {
+			to = name
+		}
+		c.host(HostStep{At: AtHooks, Do: MoveDevice, Path: name, Value: to, Doing: "move link " + name + " to the container as " + to, From: "linux.netDevices." + name})
 	}
 }
 

@@ -129,6 +129,7 @@ const (
 	OutputFile             // a memfd for what hooks in the container print
 	Spawn
 	SendInputs // to the process, from Early on
+	MoveDevice // the network device Path, to be called Value in the container
 	WriteFile
 	MapIDs // the program Path maps ids; Value is its arguments behind the pid
 	RunHook

@@ -5,6 +5,7 @@ package plan_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,5 +53,18 @@ func TestScheduling(t *testing.T) {
 		if got := lines(text, " "+want[:11]); len(got) != 1 || strings.TrimSpace(got[0]) != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestNetDevices: they are moved before hooks look, in the order of their names.
+func TestNetDevices(t *testing.T) {
+	text := planOf(t, func(s *specs.Spec) {
+		s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {}, "eth0": {Name: "net%d"}}
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}}
+	})
+	want := []string{` move link eth0 to the container as net%d, with its addresses, up linux.netDevices.eth0`,
+		` move link eth1 to the container as eth1, with its addresses, up linux.netDevices.eth1`}
+	if got := lines(text, "move link"); !slices.Equal(got, want) || strings.Index(text, "move link") > strings.Index(text, "hook ") {
+		t.Errorf("got %q", got)
 	}
 }

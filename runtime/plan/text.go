@@ -127,6 +127,8 @@ func (h *HostStep) call() string {
 		return "send the inputs"
 	case WriteFile:
 		return "write " + h.Path + " " + q(h.Value)
+	case MoveDevice:
+		return "move link " + h.Path + " to the container as " + h.Value + ", with its addresses, up"
 	case MapIDs:
 		return h.Path + " PID " + h.Value
 	case RunHook:

@@ -70,15 +70,18 @@ const (
 
 // Addresses, linux/if_addr.h.
 const (
-	IFA_ADDRESS       = unix.IFA_ADDRESS
-	IFA_LOCAL         = unix.IFA_LOCAL
-	IFA_BROADCAST     = unix.IFA_BROADCAST
-	IFA_FLAGS         = unix.IFA_FLAGS
-	IFA_F_NODAD       = unix.IFA_F_NODAD
-	IFA_F_TENTATIVE   = unix.IFA_F_TENTATIVE
-	RT_SCOPE_UNIVERSE = unix.RT_SCOPE_UNIVERSE
-	RT_SCOPE_LINK     = unix.RT_SCOPE_LINK
-	RT_SCOPE_HOST     = unix.RT_SCOPE_HOST
+	IFA_ADDRESS         = unix.IFA_ADDRESS
+	IFA_LOCAL           = unix.IFA_LOCAL
+	IFA_BROADCAST       = unix.IFA_BROADCAST
+	IFA_FLAGS           = unix.IFA_FLAGS
+	IFA_F_NODAD         = unix.IFA_F_NODAD
+	IFA_F_TENTATIVE     = unix.IFA_F_TENTATIVE
+	IFA_F_PERMANENT     = unix.IFA_F_PERMANENT
+	IFA_F_NOPREFIXROUTE = unix.IFA_F_NOPREFIXROUTE
+	IFA_RT_PRIORITY     = unix.IFA_RT_PRIORITY
+	RT_SCOPE_UNIVERSE   = unix.RT_SCOPE_UNIVERSE
+	RT_SCOPE_LINK       = unix.RT_SCOPE_LINK
+	RT_SCOPE_HOST       = unix.RT_SCOPE_HOST
 )
 
 // Routes, linux/rtnetlink.h.
