@@ -261,6 +261,11 @@ func Reap(pid int) (unix.WaitStatus, error) {
 	return status, err
 }
 
+// ReapEnded reaps a child that has ended, and waits for none.
+func ReapEnded(pid int) {
+	_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+}
+
 // Prlimit sets a resource limit of a process, prlimit(2).
 func Prlimit(pid, resource int, soft, hard uint64) error {
 	return unix.Prlimit(pid, resource, &unix.Rlimit{Cur: soft, Max: hard}, nil)

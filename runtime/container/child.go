@@ -137,11 +137,14 @@ func (c *child) reapCloner() error {
 	return nil
 }
 
-// end kills the process, after a failure.
+// end kills the process, after a failure. One that does not end for the kernel
+// holds it is left for whoever reaps orphans.
 func (c *child) end() {
 	if c.pid > 0 {
 		sys.Kill(c.pid, linux.SIGKILL)
-		sys.Reap(c.pid)
+		if sys.AwaitExit(c.pid, killPatience) == nil {
+			sys.ReapEnded(c.pid)
+		}
 	}
 	sys.Close(c.pidFD)
 	sys.Close(c.master)

@@ -4,7 +4,9 @@
 package container
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -31,8 +33,13 @@ func (m *maker) converse() error {
 		}
 		switch {
 		case report == nil && fds == nil && hooks.running():
+			if hooks.expired {
+				return stuck(cmp.Or(m.process, m.pid))
+			}
 			hooks.expire()
 			continue
+		case report == nil && fds == nil:
+			return stuck(cmp.Or(m.process, m.pid))
 		case report == nil:
 			return m.died()
 		case report.Step >= 0:
@@ -245,12 +252,29 @@ func (w *hookWatch) begin(pidFD int, kind string) {
 
 func (w *hookWatch) running() bool { return w.pidFD > 0 }
 
-// timeLeft is how long to wait for a message: for ever without a limit.
+// patience is how long the launch program may be silent, in milliseconds: only a
+// mount of a dead server or the like takes a step longer than an instant.
+const patience = 120_000
+
+// timeLeft is how long to wait for a message. A hook to which the config gives no
+// limit has none.
 func (w *hookWatch) timeLeft() int {
-	if !w.running() || w.deadline == 0 || w.expired {
+	switch {
+	case !w.running() || w.expired:
+		return patience
+	case w.deadline == 0:
 		return -1
 	}
 	return max(0, w.deadline-sys.Monotonic())
+}
+
+// stuck says where a launch program waits that is silent.
+func stuck(pid int) error {
+	doing := "wait for the launch program, process " + itoa(pid) + ", which has said nothing for " + itoa(patience/1000) + " s"
+	if where, err := os.ReadFile("/proc/" + itoa(pid) + "/wchan"); err == nil && len(where) > 1 {
+		doing += "; the kernel has it in " + string(where)
+	}
+	return &fail.Error{Doing: doing, Err: syscall.ETIMEDOUT, Hint: "a file system that it needs may not answer: see /proc/" + itoa(pid) + "/stack"}
 }
 
 // expire ends a hook whose time is up.

@@ -409,7 +409,10 @@ func (m *maker) undo() {
 			}
 		}
 		if err := cgroup.Remove(m.cgroups); err != nil {
+			// Somebody is in there whom the kernel does not let go: the journal has to
+			// stay, for delete --force and gc.
 			m.options.Warn("%s", fail.Reason(err))
+			return
 		}
 	}
 	if m.hooked && m.state.Hooks != nil { // spec, lifecycle: a failed create ends like a delete

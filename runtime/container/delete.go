@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
@@ -183,6 +184,9 @@ func (s *State) clear(warn func(string, ...any)) error {
 	return s.remove()
 }
 
+// killPatience is how long a process may take to end that was killed.
+const killPatience = 10 * time.Second
+
 // end kills the init and waits until it is gone.
 func (s *State) end() error {
 	pidFD, err := sys.PidfdOpen(s.PID)
@@ -197,8 +201,7 @@ func (s *State) end() error {
 	if frozen, err := cgroup.Frozen(s.Cgroups); err == nil && frozen {
 		cgroup.Thaw(s.Cgroups)
 	}
-	const limit = 10_000
-	if ready, err := sys.Wait(limit, pidFD); err != nil || ready < 0 {
+	if ready, err := sys.Wait(int(killPatience.Milliseconds()), pidFD); err != nil || ready < 0 {
 		return &fail.Error{Where: s.ID, Doing: "wait for the end of its init, process " + itoa(s.PID), Err: err,
 			Hint: "it was killed but does not end: see /proc/" + itoa(s.PID) + "/stack"}
 	}

@@ -76,6 +76,9 @@ func (s *State) watchStart(conn, agent int) error {
 			return err
 		}
 		switch {
+		case report == nil && fds == nil && (!hooks.running() || hooks.expired):
+			sys.Kill(s.PID, linux.SIGKILL)
+			return stuck(s.PID)
 		case report == nil && fds == nil:
 			hooks.expire()
 			continue
