@@ -111,7 +111,7 @@ func TestRootCVERaceNull(t *testing.T) {
 	v.edit(testkit.Args("/bin/sh", "-c", "cat /proc/version; stat -c %t,%T /proc/version"))
 	stop := exchange(t, v.rootfs("dev/null"), v.rootfs("dev/link"))
 	ran := 0
-	for range 100 {
+	for range rounds(100) {
 		if got := v.run(); got.code == 0 {
 			ran++
 			if got.stdout != "1,3\n" {
@@ -123,6 +123,14 @@ func TestRootCVERaceNull(t *testing.T) {
 	if ran == 0 {
 		t.Error("none ran")
 	}
+}
+
+// rounds is how often a race is run: less where each takes long.
+func rounds(n int) int {
+	if testing.Short() {
+		return n / 20
+	}
+	return n
 }
 
 // exchange lets two names be exchanged over and over, by two threads, until the
@@ -381,7 +389,7 @@ func TestRootCVERaceTargets(t *testing.T) {
 	v := newVessel(t, mount("/v", "bind", volume, "rbind"), mount("/v/a/b/c/d/e", "tmpfs", "tmpfs", "size=4k"), mount("/v/a/b/f/g", "bind", "/etc/hostname", "bind"),
 		mount("/v/a/h", "bind", "/etc/hostname", "bind", "dest-nofollow"), testkit.Args("/bin/true"))
 	stop := exchange(t, volume+"/a", volume+"/link")
-	for range 150 {
+	for range rounds(150) {
 		if got := v.run(); got.code != 0 && strings.Count(got.stderr, "\n") != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -405,7 +413,7 @@ func TestRootCVERaceCopyUp(t *testing.T) {
 	must(t, os.Symlink(outside+"/secret", v.rootfs("data/g")))
 	stopA, stopF := exchange(t, v.rootfs("data/a"), v.rootfs("data/link")), exchange(t, v.rootfs("data/f"), v.rootfs("data/g"))
 	ran := 0
-	for range 100 {
+	for range rounds(100) {
 		switch got := v.run(); {
 		case got.code == 0 && got.stdout == "":
 			ran++
