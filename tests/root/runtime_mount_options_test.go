@@ -253,6 +253,7 @@ func TestRootMountBadValues(t *testing.T) {
 	testkit.NoLeaks(t)
 	source := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(source, "file"), nil, 0o644))
+	v := newVessel(t)
 	for _, c := range []struct {
 		m     specs.Mount
 		words []string
@@ -278,12 +279,12 @@ func TestRootMountBadValues(t *testing.T) {
 		{specs.Mount{Destination: "/x", Source: source + "/absent", Options: []string{"bind", "src-nofollow"}}, []string{"mounts[4].source", "(ENOENT)"}},
 		{specs.Mount{Destination: "/x", Source: source + "/absent", Options: []string{"bind", "copy-symlink"}}, []string{"mounts[4].source", "(ENOENT)"}},
 	} {
-		v := newVessel(t, func(s *specs.Spec) { s.Mounts = append(s.Mounts, c.m) })
+		v.edit(func(s *specs.Spec) { s.Mounts = append(s.Mounts[:4], c.m) })
 		v.expectRefusal(c.words...)
 	}
 	// Each flag of the mount itself, misspelt in one letter.
 	for _, option := range strings.Fields("rov rwx nosuids suids nodevs devs noexecs execs nosymfollows symfollows noatimes atimes nodiratimes relatimes strictatimes privates shareds slaves unbindables rros rnosuids rprivates asyncs dirsyncs lazytimes silents louds mands iversions") {
-		v := newVessel(t, mount("/x", "bind", source, "bind", option))
+		v.edit(func(s *specs.Spec) { s.Mounts = s.Mounts[:4] }, mount("/x", "bind", source, "bind", option))
 		v.expectRefusal("mounts[4].options[1]", "unknown option", option)
 	}
 }
