@@ -70,7 +70,7 @@ const featuresText = `{
     },
     "apparmor": {"enabled": true},
     "selinux": {"enabled": true},
-    "intelRdt": {"enabled": false, "schemata": false, "monitoring": false},
+    "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
     "memoryPolicy": {"modes": %s, "flags": %s},
     "mountExtensions": {"idmap": {"enabled": true}},
     "netDevices": {"enabled": true}

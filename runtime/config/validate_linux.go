@@ -37,7 +37,7 @@ func (v *validator) linux() {
 	}
 	v.seccomp(l.Seccomp)
 	v.label(l.MountLabel, path("linux.mountLabel"))
-	v.unsupported(l.IntelRdt != nil, path("linux.intelRdt"), "remove it to share cache and memory bandwidth")
+	v.intelRdt(l.IntelRdt)
 	v.netDevices(l.NetDevices)
 	v.memoryPolicy(l.MemoryPolicy)
 	v.personality(l.Personality)

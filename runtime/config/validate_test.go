@@ -133,6 +133,9 @@ func TestFindings(t *testing.T) {
 	devices := func(name, to string) func(*Config) {
 		return func(c *Config) { c.Linux.NetDevices = map[string]specs.LinuxNetDevice{name: {Name: to}} }
 	}
+	rdt := func(r specs.LinuxIntelRdt) func(*Config) {
+		return func(c *Config) { c.Linux.IntelRdt = &r }
+	}
 	umask, zero, adj, none := uint32(0o1000), 0, 1001, uint32(noID)
 	for _, c := range []struct {
 		name string
@@ -252,6 +255,10 @@ func TestFindings(t *testing.T) {
 		{"net devices, one name", func(c *Config) {
 			c.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth1": {Name: "eth2"}, "eth2": {}}
 		}, "linux.netDevices.eth2.name: eth2 is given to eth1 already"},
+		{"closID", rdt(specs.LinuxIntelRdt{ClosID: "../x"}), `linux.intelRdt.closID: "../x" is no name of a directory`},
+		{"l3CacheSchema", rdt(specs.LinuxIntelRdt{L3CacheSchema: "MB:0=1"}), `linux.intelRdt.l3CacheSchema: "MB:0=1" does not begin with L3:`},
+		{"memBwSchema", rdt(specs.LinuxIntelRdt{MemBwSchema: "MB:0=1\nL3:0=f"}), `linux.intelRdt.memBwSchema: has a line break`},
+		{"schemata", rdt(specs.LinuxIntelRdt{Schemata: []string{"L3:0=f", "L3"}}), `linux.intelRdt.schemata[1]: "L3" is no schema such as L3:0=f`},
 		{"propagation", func(c *Config) { c.Linux.RootfsPropagation = "slaves" }, `linux.rootfsPropagation: unknown propagation "slaves"; hint: did you mean slave?`},
 		{"masked path", func(c *Config) { c.Linux.MaskedPaths = []string{"/proc/kcore", "proc/keys"} }, `linux.maskedPaths[1]: "proc/keys" is not an absolute path`},
 		{"read-only path", func(c *Config) { c.Linux.ReadonlyPaths = []string{""} }, "linux.readonlyPaths[0]: is missing"},
@@ -309,7 +316,6 @@ func TestUnsupportedIsRefused(t *testing.T) {
 		have  func(*Config)
 	}{
 		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
-		{"linux.intelRdt", func(c *Config) { c.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
 	} {
 		have := valid()
 		c.have(have)

@@ -112,6 +112,8 @@ func (m *maker) act(h *plan.HostStep) error {
 		return nil
 	case plan.WriteFile:
 		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)
+	case plan.OwnGroup, plan.MakeGroup, plan.WriteSchemata, plan.CompareSchemata, plan.JoinGroup:
+		return m.resctrl(h)
 	case plan.MoveDevice:
 		return m.moveDevice(h.Path, h.Value)
 	case plan.MapIDs:

@@ -415,6 +415,9 @@ func (m *maker) undo() {
 			return
 		}
 	}
+	if err := m.state.removeGroups(); err != nil {
+		m.options.Warn("%s", fail.Reason(err))
+	}
 	if m.hooked && m.state.Hooks != nil { // spec, lifecycle: a failed create ends like a delete
 		m.state.poststop(m.options.Warn)
 	}

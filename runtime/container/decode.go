@@ -61,6 +61,8 @@ func (s *State) decode(data []byte) error {
 			r.rare(&s.Hooks)
 		case "exit":
 			r.rare(&s.Exit)
+		case "groups":
+			r.rare(&s.Groups)
 		case "unit":
 			r.rare(&s.Unit)
 		case "agent":

@@ -180,6 +180,9 @@ func (s *State) clear(warn func(string, ...any)) error {
 	if err := cgroup.Remove(s.Cgroups); err != nil {
 		return err
 	}
+	if err := s.removeGroups(); err != nil {
+		return err
+	}
 	s.poststop(warn)
 	return s.remove()
 }

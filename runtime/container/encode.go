@@ -55,6 +55,13 @@ func (s *State) encode() ([]byte, error) {
 		b, _ = jsontext.AppendQuote(b, dir)
 	}
 	b = append(b, ']')
+	if len(s.Groups) > 0 {
+		groups, err := json.Marshal(s.Groups)
+		if err != nil {
+			return nil, err
+		}
+		raw("groups", groups)
+	}
 	if s.Unit != nil {
 		unit, err := json.Marshal(s.Unit)
 		if err != nil {

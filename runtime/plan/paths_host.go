@@ -51,6 +51,11 @@ func HostPaths(bundle string, spec *specs.Spec) []string {
 	if p := spec.Process; p != nil && p.SelinuxLabel != "" || spec.Linux != nil && spec.Linux.MountLabel != "" {
 		add(SELinuxFile)
 	}
+	if spec.Linux != nil && spec.Linux.IntelRdt != nil {
+		for _, p := range rdtPaths(spec.Linux.IntelRdt.ClosID) {
+			add(p)
+		}
+	}
 	if spec.Linux != nil {
 		for i := range spec.Linux.Devices {
 			add(spec.Linux.Devices[i].Path)

@@ -128,8 +128,13 @@ const (
 	StateFile              // a memfd with the state for hooks in the container; Value is the status
 	OutputFile             // a memfd for what hooks in the container print
 	Spawn
-	SendInputs // to the process, from Early on
-	MoveDevice // the network device Path, to be called Value in the container
+	SendInputs      // to the process, from Early on
+	OwnGroup        // a directory of resctrl that goes with the container
+	MakeGroup       // one that stays
+	WriteSchemata   // Value to Path
+	CompareSchemata // Path with Value
+	JoinGroup       // Value, a pid, to Path
+	MoveDevice      // the network device Path, to be called Value in the container
 	WriteFile
 	MapIDs // the program Path maps ids; Value is its arguments behind the pid
 	RunHook
@@ -196,7 +201,7 @@ func (c *compiler) phases() {
 		c.rootless, c.begin, c.oomScore, c.namespaces,
 		c.rootfs, c.mounts, c.devices, c.console, c.security, c.sysctl,
 		c.createHooks, c.readonlyMounts, c.paths, c.pivot,
-		c.cwd, c.scheduling, c.signals, c.labels, c.handRoot, c.identity, c.created, c.start,
+		c.cwd, c.scheduling, c.signals, c.labels, c.handRoot, c.identity, c.intelRdt, c.created, c.start,
 	} {
 		if c.refused() {
 			return

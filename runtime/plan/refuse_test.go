@@ -74,6 +74,10 @@ func TestRefusals(t *testing.T) {
 			m := mount("/x", "bind", "/srv", "bind", "idmap")
 			s.Mounts = append(s.Mounts, m)
 		}, facts: ordinary, want: "config.json mounts[7].source: map the ids of a mount: operation not permitted (EPERM)", hint: "run it as root"},
+		{name: "no resctrl", change: func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }, facts: without(plan.Resctrl + "/schemata"),
+			want: "config.json linux.intelRdt: resctrl is not mounted: there is no /sys/fs/resctrl/schemata", hint: "mount -t resctrl"},
+		{name: "no such group", change: func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "gold"} }, facts: without(plan.Resctrl + "/gold"),
+			want: "config.json linux.intelRdt.closID: use the group /sys/fs/resctrl/gold: no such file or directory (ENOENT)", hint: "schemata"},
 		{name: "no AppArmor", change: func(s *specs.Spec) { s.Process.ApparmorProfile = "docker-default" }, facts: without(plan.AppArmorDir),
 			want: "config.json process.apparmorProfile: AppArmor is not enabled on this machine: there is no /sys/kernel/security/apparmor", hint: `"unconfined"`},
 		{name: "no SELinux", change: func(s *specs.Spec) { s.Process.SelinuxLabel = "u:r:t:s0" }, facts: without(plan.SELinuxFile),

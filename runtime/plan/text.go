@@ -127,6 +127,12 @@ func (h *HostStep) call() string {
 		return "send the inputs"
 	case WriteFile:
 		return "write " + h.Path + " " + q(h.Value)
+	case OwnGroup, MakeGroup:
+		return "make the group " + h.Path
+	case WriteSchemata, JoinGroup:
+		return "write " + h.Path + " " + q(h.Value)
+	case CompareSchemata:
+		return "compare " + h.Path + " with " + q(h.Value)
 	case MoveDevice:
 		return "move link " + h.Path + " to the container as " + h.Value + ", with its addresses, up"
 	case MapIDs:

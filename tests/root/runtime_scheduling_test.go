@@ -134,3 +134,25 @@ func TestRootAffinity(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// TestRootIntelRdt: where there is no resctrl it is refused; where there is, the
+// container has a group for as long as it lives.
+func TestRootIntelRdt(t *testing.T) {
+	testkit.NoLeaks(t)
+	v := newVessel(t, func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{EnableMonitoring: true} }, testkit.Args("sleep", "1000"))
+	if _, err := os.Stat("/sys/fs/resctrl/schemata"); err != nil {
+		v.expectRefusal("config.json linux.intelRdt: resctrl is not mounted", "mount -t resctrl")
+		return
+	}
+	v.create()
+	group := "/sys/fs/resctrl/" + v.id
+	for _, file := range []string{group + "/tasks", group + "/mon_groups/" + v.id + "/tasks"} {
+		if data, err := os.ReadFile(file); strings.TrimSpace(string(data)) != itoa(v.status().Pid) {
+			t.Errorf("%s: %q %v", file, data, err)
+		}
+	}
+	v.quiet("delete", "--force", v.id)
+	if _, err := os.Stat(group); err == nil {
+		t.Errorf("%s is still there", group)
+	}
+}
