@@ -310,6 +310,16 @@ func Open(path string, flags int) (int, error) {
 	return fd, err
 }
 
+// OpenAppend opens a file to append to, and makes it if it is missing.
+func OpenAppend(path string) (int, error) {
+	fd := -1
+	err := uninterrupted(func() (err error) {
+		fd, err = unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_CLOEXEC|unix.O_NOCTTY, 0o600)
+		return err
+	})
+	return fd, err
+}
+
 // WriteFile writes to an existing file, in one write(2), as the kernel's own
 // files want it.
 func WriteFile(path, value string) error {

@@ -79,7 +79,7 @@ const featuresText = `{
     "io.github.coracle-oci.version": %s,
     "io.github.coracle-oci.commit": %s
   },
-  "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "run.oci.delegate-cgroup", "run.oci.keep_original_groups", "run.oci.mount_context_type", "run.oci.systemd.subgroup"]
+  "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "run.oci.delegate-cgroup", "run.oci.hooks.stderr", "run.oci.hooks.stdout", "run.oci.keep_original_groups", "run.oci.mount_context_type", "run.oci.pidfd_receiver", "run.oci.systemd.subgroup"]
 }
 `
 

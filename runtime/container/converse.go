@@ -114,13 +114,15 @@ func (m *maker) act(h *plan.HostStep) error {
 		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)
 	case plan.OwnGroup, plan.MakeGroup, plan.WriteSchemata, plan.CompareSchemata, plan.JoinGroup:
 		return m.resctrl(h)
+	case plan.SendPIDFD:
+		return sendPIDFD(h.Path, m.state.ID, m.pidFD)
 	case plan.MoveDevice:
 		return m.moveDevice(h.Path, h.Value)
 	case plan.MapIDs:
 		return mapIDs(h.Path, m.pid, h.Value)
 	case plan.RunHook:
 		m.hooked = true
-		return runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
+		return m.state.runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
 	}
 	return m.record(h)
 }

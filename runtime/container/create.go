@@ -345,6 +345,8 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 			m.states = map[int]string{}
 		}
 		m.states[int(h.Input)] = h.Value
+	case plan.AppendTo:
+		fd, err = sys.OpenAppend(h.Path)
 	case plan.OutputFile:
 		fd, err = m.ownFile(h, "output")
 		m.output = int(h.Input)

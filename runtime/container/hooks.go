@@ -8,6 +8,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -18,6 +20,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
 // writeState writes the OCI state for a hook.
@@ -34,7 +37,7 @@ func writeState(fd int, state specs.State) error {
 
 // runHook runs a hook of the runtime namespace: the state on its standard input,
 // the hook's own environment, and an end when its time is up.
-func runHook(h *specs.Hook, state specs.State) error {
+func (s *State) runHook(h *specs.Hook, state specs.State) error {
 	data, err := json.Marshal(state)
 	if err != nil {
 		return err
@@ -51,6 +54,16 @@ func runHook(h *specs.Hook, state specs.State) error {
 	cmd.Env = append(cmd.Env, h.Env...)
 	if len(h.Args) > 0 {
 		cmd.Args = h.Args
+	}
+	for name, to := range map[string]*io.Writer{plan.HooksStdout: &cmd.Stdout, plan.HooksStderr: &cmd.Stderr} {
+		if path := s.Annotations[name]; path != "" {
+			file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+			if err != nil {
+				return &fail.Error{Where: config.Name + ` annotations["` + name + `"]`, Doing: "open " + path, Err: err}
+			}
+			defer file.Close()
+			*to = io.MultiWriter(&output, file)
+		}
 	}
 	// A hook that left a child behind with our pipe must not hold us.
 	cmd.WaitDelay = 2 * time.Second
@@ -71,7 +84,7 @@ func runHook(h *specs.Hook, state specs.State) error {
 // poststop, a failure is told and the others still run.
 func (s *State) runHooks(kind string, hooks []specs.Hook, status Status, each func(error)) error {
 	for i := range hooks {
-		err := runHook(&hooks[i], s.OCI(status, s.PID))
+		err := s.runHook(&hooks[i], s.OCI(status, s.PID))
 		if err == nil {
 			continue
 		}

@@ -110,3 +110,13 @@ func writePIDFile(name string, pid int) error {
 	}
 	return nil
 }
+
+// sendPIDFD sends the pidfd of an init to a socket, with the container's id.
+func sendPIDFD(socket, id string, pidFD int) error {
+	fd, err := sys.StreamConnect(socket)
+	if err != nil {
+		return err
+	}
+	defer sys.Close(fd)
+	return sys.Send(fd, []byte(id), pidFD)
+}

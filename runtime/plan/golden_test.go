@@ -183,7 +183,7 @@ func sound(t testing.TB, p *plan.Plan) {
 	}
 	for _, h := range p.Host {
 		switch h.Do {
-		case plan.Socketpair, plan.Listen, plan.OpenTasks, plan.OpenNamespace, plan.CloneTree, plan.MakeFS, plan.CloneDevice, plan.StateFile, plan.OutputFile:
+		case plan.Socketpair, plan.Listen, plan.OpenTasks, plan.OpenNamespace, plan.CloneTree, plan.MakeFS, plan.CloneDevice, plan.StateFile, plan.OutputFile, plan.AppendTo:
 			opened[h.Input]++
 			if late := int(h.Input) >= p.Init.Early; spawned != late || sent {
 				t.Errorf("%s: late is %v, and the process is started before: %v, and the inputs are sent: %v", h.Doing, late, spawned, sent)

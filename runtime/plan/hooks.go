@@ -84,7 +84,7 @@ func (c *compiler) hook(field string, h *specs.Hook, status string, to prog.Arg)
 	b.Place(child)
 	b.Do("give it the state", prog.Dup3, state.Arg(), prog.Int(0), prog.Int(0))
 	for fd := 1; fd <= 2; fd++ {
-		b.Do("keep what it says", prog.Dup3, c.outputFile().Arg(), prog.Int(fd), prog.Int(0))
+		b.Do("keep what it says", prog.Dup3, c.hookOutput(fd).Arg(), prog.Int(fd), prog.Int(0))
 	}
 	b.Do("restore the mask", prog.Umask, c.umask.Arg())
 	argv := h.Args
@@ -105,12 +105,4 @@ func (c *compiler) stateFile(status string) prog.Input {
 	}
 	c.state[status] = in
 	return in
-}
-
-func (c *compiler) outputFile() prog.Input {
-	if !c.hasOutput {
-		c.output = c.input("output", HostStep{Do: OutputFile, Doing: "make a file for what hooks in the container say", From: "hooks"})
-		c.hasOutput = true
-	}
-	return c.output
 }

@@ -87,9 +87,6 @@ func (c *compiler) keyring() {
 	c.writeProc(proc, "self/attr/keycreate", "open the label of new keys", "take the label of new keys back", "")
 }
 
-// MountContext is crun's annotation for the kind of label that mounts get.
-const MountContext = "run.oci.mount_context_type"
-
 // labelled adds linux.mountLabel to what a new file system is told. Those that have
 // labels of their own for each file take none (as runc and crun have it), and
 // neither does one whose options have a label already.
@@ -104,7 +101,7 @@ func (c *compiler) labelled(kind string, list []Parameter) []Parameter {
 		context = contexts[0]
 	}
 	if !slices.Contains(contexts, context) {
-		c.refuse(`annotations["`+MountContext+`"]`, "unknown kind of label "+context, 0, "one of: "+strings.Join(contexts, ", "))
+		c.refuse(annotation(MountContext), "unknown kind of label "+context, 0, "one of: "+strings.Join(contexts, ", "))
 	}
 	return append(list, Parameter{Key: context, Value: label})
 }

@@ -127,6 +127,7 @@ const (
 	CloneDevice            // the same of a device node, verified by its inode
 	StateFile              // a memfd with the state for hooks in the container; Value is the status
 	OutputFile             // a memfd for what hooks in the container print
+	AppendTo               // a file that they append to
 	Spawn
 	SendInputs      // to the process, from Early on
 	OwnGroup        // a directory of resctrl that goes with the container
@@ -141,6 +142,7 @@ const (
 	MakeState    // the directory of the state
 	KeepConfig   // in it
 	WriteState   // state.json with the status Value
+	SendPIDFD    // of the init, to the socket Path
 	WritePIDFile // for the engine
 	Connect      // to the socket of start
 	RemoveSocket
@@ -241,9 +243,8 @@ type compiler struct {
 	gone           prog.Label
 	filter         *filter // of linux.seccomp
 	state          map[string]prog.Input
-	program        prog.Arg // the path to execute, which the parent answers AtCreated with
-	output         prog.Input
-	hasOutput      bool
+	program        prog.Arg              // the path to execute, which the parent answers AtCreated with
+	outputs        map[string]prog.Input // what hooks print to; "": memory
 }
 
 func (c *compiler) refuse(where, doing string, errno int, hint string) {
@@ -276,7 +277,8 @@ func (c *compiler) begin() {
 	c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})
 	if h := c.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
 		c.stateFile("created")
-		c.outputFile()
+		c.hookOutput(1)
+		c.hookOutput(2)
 	}
 	c.kept = len(c.b.Inputs())
 	c.gone = c.b.Label()

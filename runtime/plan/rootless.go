@@ -125,9 +125,6 @@ func (c *compiler) keepsGroups() bool {
 	return c.spec.Annotations[KeepGroups] == "1" || c.Facts.NoGroups || c.ownGroup()
 }
 
-// KeepGroups is crun's annotation that leaves the process the groups of its caller.
-const KeepGroups = "run.oci.keep_original_groups"
-
 // idMaps has the parent write the maps of the new user namespace: by itself if it
 // may, else with the help of newuidmap(1) and newgidmap(1), which know from
 // /etc/subuid and /etc/subgid what the user may map. One's own id needs no help;

@@ -21,6 +21,7 @@ func (c *compiler) journal() {
 // file comes after it: who sees that may ask for the state.
 func (c *compiler) recordCreated() {
 	c.host(HostStep{At: AtCreated, Do: WriteState, Path: StateDir + "/state.json", Value: "created", Doing: "write that all is made"})
+	c.sendPIDFD()
 	if c.PIDFile != "" {
 		c.host(HostStep{At: AtCreated, Do: WritePIDFile, Path: c.PIDFile, Doing: "write the pid", From: "--pid-file"})
 	}

@@ -73,7 +73,7 @@ func afterLast(s, sep string) string { return s[strings.LastIndex(s, sep)+1:] }
 // resultOf is the descriptor of the program that a host step opens.
 func (p *Plan) resultOf(h *HostStep) string {
 	switch h.Do {
-	case Socketpair, Listen, OpenTasks, OpenNamespace, OpenProcess, OpenRoot, CloneTree, MakeFS, CloneDevice, StateFile, OutputFile:
+	case Socketpair, Listen, OpenTasks, OpenNamespace, OpenProcess, OpenRoot, CloneTree, MakeFS, CloneDevice, StateFile, OutputFile, AppendTo:
 		return p.Init.Inputs[h.Input]
 	}
 	return ""
@@ -116,6 +116,10 @@ func (h *HostStep) call() string {
 		return "open_tree(" + q(h.Path) + ", CLONE) if it is " + kind + " " + strconv.FormatUint(h.Rdev>>8&0xfff, 10) + ":" + strconv.FormatUint(h.Rdev&0xff|h.Rdev>>12&0xffffff00, 10)
 	case StateFile:
 		return "memfd(state " + h.Value + ")"
+	case AppendTo:
+		return "open(" + q(h.Path) + ", O_WRONLY|O_CREAT|O_APPEND, 0600)"
+	case SendPIDFD:
+		return "send the pidfd to " + h.Path
 	case OutputFile:
 		return "memfd(output)"
 	case Spawn:
