@@ -33,7 +33,6 @@ type walker struct {
 	old     map[string][]record // nil: everything is new
 	changes []Change
 	where   string
-	dev     uint64
 	warn    func(string)
 }
 
@@ -53,7 +52,6 @@ func Diff(root *inroot.Dir, x *Index, layers []Blob, where string, warn func(str
 	if err != nil {
 		return nil, &fail.Error{Where: where, Doing: "look at the tree", Err: err}
 	}
-	w.dev = stat.Dev
 	if old := w.old["/"]; len(old) != 1 || differs(root.FD(), "", &old[0], stat) != same {
 		w.changes = append(w.changes, Change{Path: "", stat: stat})
 	}
@@ -123,7 +121,7 @@ func (w *walker) name(d *inroot.Dir, dir, name string, old *record) error {
 	} else if err != nil {
 		return w.error("look at", path, err)
 	}
-	if stat.MountRoot || stat.Dev != w.dev {
+	if stat.MountRoot { // not st_dev, which an overlay gives its files another of
 		// What is mounted is not of the image; what it covers cannot be seen and
 		// counts as unchanged.
 		w.warn(fmt.Sprintf("%s: not looked into: something is mounted there", path))

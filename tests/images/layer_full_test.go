@@ -138,6 +138,28 @@ func TestRootLayersMounts(t *testing.T) {
 	}
 }
 
+// TestRootLayersOverlay: an overlay has files with another st_dev than its
+// directories (statx(2) and the kernel's overlayfs.rst); they are of its tree all the same.
+func TestRootLayersOverlay(t *testing.T) {
+	testkit.Need(t, testkit.Root)
+	store, lower, memory := filepath.Join(t.TempDir(), "store"), t.TempDir(), t.TempDir()
+	if err := syscall.Mount("tmpfs", memory, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(memory, syscall.MNT_DETACH)
+	run(t, "sh", "-ec", `cd "$0"; mkdir upper work merged; echo new >upper/above; echo old >"$1/below"`, memory, lower)
+	merged := memory + "/merged"
+	options := "lowerdir=" + lower + ",upperdir=" + memory + "/upper,workdir=" + memory + "/work"
+	if err := syscall.Mount("overlay", merged, "overlay", 0, options); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(merged, syscall.MNT_DETACH)
+	must(t, store, "import", merged, "merged:1")
+	bundle := filepath.Join(t.TempDir(), "bundle")
+	must(t, store, "unpack", "merged:1", bundle)
+	onlyThese(t, bundle+"/rootfs", "above", "below")
+}
+
 // TestRootLayersRuntimes: the bundle's config.json is what other runtimes take.
 func TestRootLayersRuntimes(t *testing.T) {
 	testkit.Need(t, testkit.Root, testkit.Tool("runc"))
