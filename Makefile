@@ -10,7 +10,7 @@ T         ?= 30s
 export CGO_ENABLED = 0
 GOBUILD = go build -trimpath -ldflags '-s -w -X github.com/coracle-oci/coracle/internal/command.commit=$(COMMIT)'
 UNIT    = $$(go list ./... | grep -v /tests/)
-ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|mutants|stress|conformance)$$')
+ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|engines|mutants|stress|conformance)$$')
 
 help: ## say what can be made (this text)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,7 @@ test: ## what CI runs (root): install what it needs, then everything below but b
 	$(MAKE) --no-print-directory lint build
 	CGO_ENABLED=1 go run ./tools/gotest -race -timeout 10m $(UNIT)
 	$(MAKE) --no-print-directory test-arm64 test-root test-vm
+	go run ./tools/gotest -count 1 -timeout 5m -run TestEngineSmoke ./tests/engines
 	TEST_SAMPLE=25 go run ./tools/gotest -count 1 -timeout 15m ./tests/mutants
 	go run ./tools/gotest -summary
 
@@ -66,6 +67,11 @@ test-root: build ## the tests of the built programs on this machine (root)
 
 test-vm: build ## the same tests on cgroup v2 and systemd, in a throw-away machine (root)
 	tests/vm/batch tests/root tests/truth
+
+test-engines: build ## containerd, Docker, podman and CRI with coracle as their runtime, in namespaces of their own (root)
+	tools/setup.sh engines
+	test -x out/tools/crictl || GOBIN='$(CURDIR)/out/tools' go install sigs.k8s.io/cri-tools/cmd/crictl@v1.37.0
+	go run ./tools/gotest -count 1 -timeout 15m ./tests/engines
 
 test-mutants: build ## drop each step of the golden plans in turn: a test must notice (root)
 	go test -count 1 -timeout 60m -v ./tests/mutants
@@ -96,4 +102,4 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 release: ## out/release/: reproducible tarballs and .deb for amd64 and arm64, SBOM, checksums
 	tools/release.sh
 
-.PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-mutants test-stress test-conformance test-all bench fuzz lint release
+.PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-engines test-mutants test-stress test-conformance test-all bench fuzz lint release

@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The coracle authors
 #
-# setup.sh demo|test|bench: install the Debian packages that one needs and this
+# setup.sh demo|test|bench|engines: install the Debian packages that one needs and this
 # machine lacks. It says which, and starts no service of theirs.
 set -euo pipefail
 
 demo="busybox-static iproute2"
-test="$demo nftables strace debootstrap docker-registry apache2-utils openssl umoci crun runc
+engines="$demo nftables docker.io containerd podman conmon catatonit buildah"
+test="$engines strace debootstrap docker-registry apache2-utils openssl umoci crun runc
 	qemu-user-static gcc libc6-dev uidmap zsh fish groff-base
 	qemu-system-x86 qemu-system-common e2fsprogs xz-utils zstd openssh-client"
 bench="$demo nftables debootstrap umoci crun runc containernetworking-plugins iptables"
 
 case ${1:-} in
-demo | test | bench) want=${!1} ;;
+demo | test | bench | engines) want=${!1} ;;
 *) sed -n '5,6s/^# //p' "$0" >&2; exit 2 ;;
 esac
 

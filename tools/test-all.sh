@@ -17,7 +17,7 @@ status=0
 	echo '| target | result | seconds | last line |'
 	echo '|---|---|---|---|'
 } >"$result"
-for target in test test-mutants test-stress "fuzz T=1m" demo bench; do
+for target in test test-engines test-mutants test-stress "fuzz T=1m" demo bench; do
 	log=out/test-all/${target%% *}.log
 	started=$SECONDS verdict=passed
 	# shellcheck disable=SC2086
