@@ -100,8 +100,10 @@ func TestContainerdMany(t *testing.T) {
 	all.Wait()
 }
 
-// TestCRI is a pod as a kubelet makes it, its network by our plugins.
-func TestCRI(t *testing.T) {
+// startPod makes a pod as a kubelet does, its network by our plugins, and one
+// container in it.
+func startPod(t *testing.T) (sandbox, id string) {
+	t.Helper()
 	testkit.Need(t, testkit.Tool("crictl"))
 	startContainerd(t, "k8s.io")
 	dir := t.TempDir()
@@ -114,12 +116,17 @@ func TestCRI(t *testing.T) {
 	eventually(t, "the network is ready", func() bool {
 		return strings.Contains(crictl(t, "info").stdout, `"lastCNILoadStatus": "OK"`)
 	})
-	sandbox := crictl(t, "runp", "--runtime", handler(t), pod).ok().line()
-	id := crictl(t, "create", sandbox, container, pod).ok().line()
+	sandbox = crictl(t, "runp", "--runtime", handler(t), pod).ok().line()
+	id = crictl(t, "create", sandbox, container, pod).ok().line()
 	crictl(t, "start", id).exits(0)
 	eventually(t, "the container prints its address", func() bool {
 		return strings.Contains(crictl(t, "logs", id).stdout, "10.88.0.")
 	})
+	return sandbox, id
+}
+
+func TestCRI(t *testing.T) {
+	sandbox, id := startPod(t)
 	call(t, coracle, "--root", "/run/containerd/runc/k8s.io", "list", "-q").ok().prints(sandbox).prints(id)
 	crictl(t, "stats", id).exits(0).prints("main")
 	crictl(t, "update", "--memory", "33554432", id).exits(0)

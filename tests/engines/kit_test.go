@@ -4,8 +4,6 @@
 package engines_test
 
 import (
-	"context"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -30,8 +28,7 @@ type said struct {
 	code           int
 }
 
-// call runs a command to its end. Output goes to files: an engine's helpers that
-// keep it open would make a pipe wait for them.
+// call runs a command without input.
 func call(t testing.TB, name string, args ...string) said {
 	t.Helper()
 	return callWith(t, "", name, args...)
@@ -40,21 +37,29 @@ func call(t testing.TB, name string, args ...string) said {
 // callWith gives it standard input.
 func callWith(t testing.TB, stdin, name string, args ...string) said {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.Command(name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	return finish(t, cmd)
+}
+
+// finish runs a command to its end. Output goes to files: an engine's helpers that
+// keep it open would make a pipe wait for them. It may be called by any goroutine.
+func finish(t testing.TB, cmd *exec.Cmd) said {
+	t.Helper()
 	stdout, stderr := tempFile(t), tempFile(t)
 	defer stdout.Close()
 	defer stderr.Close()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), stdout, stderr
-	err := cmd.Run()
-	s := said{t: t, command: name + " " + strings.Join(args, " "), stdout: content(stdout), stderr: content(stderr),
-		code: cmd.ProcessState.ExitCode()}
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v", s.command, err)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	s := said{t: t, command: strings.Join(cmd.Args, " ")}
+	if err := cmd.Start(); err != nil {
+		t.Errorf("%s: %v", s.command, err)
+		return s
 	}
-	if ctx.Err() != nil {
-		t.Fatalf("%s did not end within %v: %s%s", s.command, patience, s.stdout, s.stderr)
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	s.stdout, s.stderr, s.code = content(stdout), content(stderr), cmd.ProcessState.ExitCode()
+	if !late.Stop() {
+		t.Errorf("%s did not end within %v: %s%s", s.command, patience, s.stdout, s.stderr)
 	}
 	return s
 }
