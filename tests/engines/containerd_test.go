@@ -56,6 +56,9 @@ func TestContainerd(t *testing.T) {
 		{"bind", "--mount type=bind,src=/etc/containerd,dst=/h,options=rbind:ro", "ls /h", "config.toml", 0},
 		{"seccomp", "--seccomp", "grep Seccomp: /proc/self/status", "Seccomp:\t2", 0},
 		{"host's network", "--net-host", "hostname", "engines", 0},
+		{"network", "--cni", "ip -o -4 addr show eth0", "10.88.0.", 0},
+		{"privileged", "--privileged", "mount -t tmpfs none /tmp && echo mounted", "mounted", 0},
+		{"user namespace", "--uidmap 0:100000:65536 --gidmap 0:100000:65536", "cat /proc/self/uid_map", "100000      65536", 0},
 		{"cgroup", "--cgroup /own/place", "cat /proc/self/cgroup", ":/own/place", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -86,6 +86,7 @@ func TestDockerRun(t *testing.T) {
 		{"sysctl", "--sysctl net.ipv4.ip_forward=0", "cat /proc/sys/net/ipv4/ip_forward", "0", 0},
 		{"device", "--device /dev/null:/dev/mine", "echo x >/dev/mine && ls -l /dev/mine", "1,   3", 0},
 		{"init", "--init", "cat /proc/1/comm", "docker-init", 0},
+		{"privileged", "--privileged", "mount -t tmpfs none /tmp && grep Seccomp: /proc/self/status", "Seccomp:\t0", 0},
 		{"host's PIDs", "--pid host", "ps | grep -c dockerd", "", 0},
 		{"host's network", "--network host", "ip link show docker0 | head -n 1", "docker0", 0},
 		{"no network", "--network none", "ip link | grep -c ^[0-9]", "1", 0},
@@ -155,6 +156,10 @@ func TestDockerLogs(t *testing.T) {
 	startDocker(t)
 	docker(t, "run", "--name", "lines", busybox, "sh", "-c", "echo out; echo err >&2").exits(0)
 	docker(t, "logs", "lines").exits(0).prints("out").complains("err")
+	docker(t, "run", "--privileged", "--name", "warned", busybox, "true").exits(0)
+	if logs := docker(t, "logs", "warned"); logs.stdout+logs.stderr != "" {
+		t.Errorf("not from the container, and in its log: %q", logs.stdout+logs.stderr)
+	}
 	callWith(t, "from outside\n", "docker", "run", "--rm", "-i", busybox, "cat").exits(0).prints("from outside")
 	docker(t, "run", "--rm", "-t", busybox, "sh", "-c", "tty; stty size; ls -l /dev/console").exits(0).prints("/dev/pts/0")
 	terminal := call(t, "script", "-qec", "docker run --rm -it "+busybox+" sh -c 'test -t 0 && test -t 1 && echo a terminal'", "/dev/null")
