@@ -9,9 +9,9 @@ set -euo pipefail
 demo="busybox-static iproute2"
 engines="$demo nftables docker.io containerd podman conmon catatonit buildah"
 test="$engines strace debootstrap docker-registry apache2-utils openssl umoci crun runc
-	qemu-user-static gcc libc6-dev uidmap zsh fish groff-base
+	qemu-user-static gcc libc6-dev libseccomp-dev golang-github-containers-common uidmap zsh fish groff-base
 	qemu-system-x86 qemu-system-common e2fsprogs xz-utils zstd openssh-client"
-bench="$demo nftables debootstrap umoci crun runc containernetworking-plugins iptables"
+bench="$demo gcc libc6-dev libseccomp-dev strace nftables debootstrap umoci crun runc containernetworking-plugins iptables"
 
 case ${1:-} in
 demo | test | bench | engines) want=${!1} ;;

@@ -124,6 +124,7 @@ func (c *compiler) enter() {
 // to learn of the process it learns when that runs.
 func (c *compiler) found() {
 	c.findProgram()
+	c.agent(AtCreated)
 	if c.PIDFile != "" {
 		c.host(HostStep{At: AboutToRun, Do: WritePIDFile, Path: c.PIDFile, Doing: "write the pid", From: "--pid-file"})
 	}

@@ -77,15 +77,15 @@ func notifies(s *specs.LinuxSeccomp) bool {
 	return s.DefaultAction == specs.ActNotify
 }
 
-// agent is what start does for a filter that asks somebody else. It connects
+// agent is what start or exec does for a filter that asks somebody else. It connects
 // before the launch program goes on: a container whose agent is gone stays created.
-func (c *compiler) agent() {
+func (c *compiler) agent(at prog.Mark) {
 	if c.filter == nil || !c.filter.profile.Notifies {
 		return
 	}
 	const field = "linux.seccomp.listenerPath"
 	path := c.spec.Linux.Seccomp.ListenerPath
-	c.host(HostStep{At: AtStart, Do: ConnectAgent, Path: path, Doing: "connect to the seccomp agent", From: field})
+	c.host(HostStep{At: at, Do: ConnectAgent, Path: path, Doing: "connect to the seccomp agent", From: field})
 	c.host(HostStep{At: Listening, Do: SendListener, Path: path, Doing: "send the listener to the seccomp agent", From: field})
 }
 

@@ -66,7 +66,7 @@ func TestSeccompOrder(t *testing.T) {
 	}{
 		{filtered(true), "sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0); seccomp(SET_MODE_FILTER, 0, {7 instructions}); execve("},
 		{filtered(false), "sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0); seccomp(SET_MODE_FILTER, 0, {7 instructions}); execve("},
-		{asked("/run/agent"), "CLOEXEC); seccomp(SET_MODE_FILTER, NEW_LISTENER, {9 instructions}); sendmsg(gate, {mark, SCM_RIGHTS listener}, MSG_NOSIGNAL); " +
+		{asked("/run/agent"), "CLOEXEC); seccomp(SET_MODE_FILTER, NEW_LISTENER, {10 instructions}); sendmsg(gate, {mark, SCM_RIGHTS listener}, MSG_NOSIGNAL); " +
 			"send the state and the listener to /run/agent; read(gate, go, 1); sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0); execve("},
 	} {
 		p, err := compileAgent(c.have, f)

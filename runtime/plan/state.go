@@ -30,7 +30,7 @@ func (c *compiler) recordCreated() {
 // recordStarted is what start does: it connects before the launch program goes
 // on, and does the rest when the container's program runs.
 func (c *compiler) recordStarted() {
-	c.agent()
+	c.agent(AtStart)
 	c.host(HostStep{At: AtStart, Do: Connect, Path: StateDir + "/start", Doing: "let the launch program go on"})
 	c.host(HostStep{At: AboutToRun, Do: RemoveSocket, Path: StateDir + "/start", Doing: "remove the socket of start"})
 	if h := c.spec.Hooks; h != nil {

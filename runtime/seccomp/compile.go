@@ -141,9 +141,7 @@ func (c *compiler) section(a *Arch) int {
 		}
 		list = cover(list, noNumber, c.plain(c.Default))
 	}
-	all := leaves(list)
-	weigh(all, a)
-	c.follow(c.search(all))
+	c.follow(c.search(leaves(list, a)))
 	return c.put(Instruction{Code: opLoad, K: offsetNumber})
 }
 

@@ -15,12 +15,14 @@ type leaf struct {
 	weight    int
 }
 
-// leaves joins segments: "a, one number b, a" is one leaf.
-func leaves(list []segment) []leaf {
+// leaves joins segments: "a, one number b, a" is one leaf where no frequent call
+// would have to pass the test for b.
+func leaves(list []segment, a *Arch) []leaf {
+	weights := weigh(list, a)
 	out := make([]leaf, 0, len(list))
 	for i := 0; i < len(list); i++ {
-		l := leaf{from: list[i].from, decision: list[i].decision, exception: -1}
-		if i+2 < len(list) && list[i+2].decision == l.decision && list[i+1].from+1 == list[i+2].from {
+		l := leaf{from: list[i].from, decision: list[i].decision, exception: -1, weight: weights[i]}
+		if i+2 < len(list) && list[i+2].decision == l.decision && list[i+1].from+1 == list[i+2].from && weights[i]+weights[i+1]+weights[i+2] == 3 {
 			l.exception, l.number = list[i+1].decision, list[i+1].from
 			i += 2
 		}
@@ -33,23 +35,24 @@ func leaves(list []segment) []leaf {
 // balanced with them in view.
 var frequent = [...]string{
 	"access", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_pwait", "epoll_wait", "fcntl", "fstat", "futex",
-	"getdents64", "getpid", "ioctl", "lseek", "mmap", "mmap2", "mprotect", "munmap", "nanosleep", "newfstatat", "open", "openat",
-	"poll", "ppoll", "pread64", "read", "readv", "recvfrom", "recvmsg", "rt_sigaction", "rt_sigprocmask", "sendmsg", "sendto", "stat",
-	"statx", "write", "writev",
+	"getdents64", "getpid", "getxattr", "ioctl", "lgetxattr", "lseek", "lstat", "mmap", "mmap2", "mprotect", "munmap", "nanosleep", "newfstatat",
+	"open", "openat", "poll", "ppoll", "pread64", "read", "readlink", "readlinkat", "readv", "recvfrom", "recvmsg", "rt_sigaction",
+	"rt_sigprocmask", "sendmsg", "sendto", "stat", "statx", "write", "writev",
 }
 
-// weigh gives each leaf its weight: 1, and more for each frequent call.
-func weigh(list []leaf, a *Arch) {
-	const often = 8
-	for i := range list {
-		list[i].weight = 1
+// weigh returns the weight of each segment: 1, and more for each frequent call.
+func weigh(list []segment, a *Arch) []int {
+	const often = 64
+	weights := make([]int, len(list))
+	for i := range weights {
+		weights[i] = 1
 	}
 	for _, name := range frequent {
 		if n, ok := a.Number(name); ok {
-			at := sort.Search(len(list), func(i int) bool { return list[i].from > n }) - 1
-			list[at].weight += often
+			weights[sort.Search(len(list), func(i int) bool { return list[i].from > n })-1] += often
 		}
 	}
+	return weights
 }
 
 // middle is where to divide leaves so that both parts weigh much the same.

@@ -55,11 +55,10 @@ var sources = []source{
 	{name: "sh", header: "/usr/sh4-linux-gnu/include/asm/unistd_32.h"},
 }
 
-// aliases are names that headers define by other names, and ARM's own calls,
-// which are not in the range of the others (arch/arm/include/uapi/asm/unistd.h).
-var aliases = map[string]map[string]int{
+// own are ARM's own calls, which are not in the range of the others:
+// arch/arm/include/uapi/asm/unistd.h.
+var own = map[string]map[string]int{
 	"arm": {
-		"fadvise64_64": 270, "sync_file_range2": 341,
 		"breakpoint": 0xf0001, "cacheflush": 0xf0002, "usr26": 0xf0003, "usr32": 0xf0004, "set_tls": 0xf0005,
 	},
 }
@@ -91,7 +90,7 @@ func main() {
 				}
 			}
 		}
-		for name, number := range aliases[s.name] {
+		for name, number := range own[s.name] {
 			tables[i][name] = number
 		}
 	}
