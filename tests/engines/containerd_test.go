@@ -44,10 +44,9 @@ func ctrRun(t testing.TB, id, flags string, program ...string) said {
 
 func TestContainerd(t *testing.T) {
 	startContainerd(t, "default")
-	for i, c := range []struct {
-		name, flags, script, prints string
-		code                        int
-	}{
+	play(t, func(t testing.TB, flags []string, program ...string) said {
+		return ctrRun(t, "c", "--rm "+strings.Join(flags, " "), program...)
+	}, []scenario{
 		{"hello", "", "echo hello", "hello", 0},
 		{"exit status", "", "exit 17", "", 17},
 		{"environment", "--env A=b", "echo $A $FROM_IMAGE", "b yes", 0},
@@ -60,11 +59,7 @@ func TestContainerd(t *testing.T) {
 		{"privileged", "--privileged", "mount -t tmpfs none /tmp && echo mounted", "mounted", 0},
 		{"user namespace", "--uidmap 0:100000:65536 --gidmap 0:100000:65536", "cat /proc/self/uid_map", "100000      65536", 0},
 		{"cgroup", "--cgroup /own/place", "cat /proc/self/cgroup", ":/own/place", 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ctrRun(t, fmt.Sprint("c", i), "--rm "+c.flags, "sh", "-c", c.script).exits(c.code).prints(c.prints)
-		})
-	}
+	}...)
 	ctrRun(t, "none", "--rm", "no-such-program").exits(1).complains(`exec: "no-such-program": executable file not found in $PATH`)
 }
 
