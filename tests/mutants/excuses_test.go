@@ -9,6 +9,8 @@ var excuses = []struct{ in, doing, from, reason string }{
 	{"", "make the directory of the state", "", "it is made before the plan is followed, as the lock is on it: tests/truth sees it"},
 	{"", "let the launch program go on", "", "start takes its steps from the state, not from the plan: tests/truth sees them"},
 	{"", "remove the socket of start", "", "as above"},
+	{"asked", "connect to the seccomp agent", "", "as above"},
+	{"asked", "send the listener to the seccomp agent", "", "as above"},
 	{"hooks", "run /bin/", "hooks.poststart[0]", "as above"},
 	{"hooks", "run /bin/", "hooks.poststart[1]", "as above"},
 	{"", "end with its creator", "", "reached only when create is killed: tests/root, TestRootKillCreate"},
