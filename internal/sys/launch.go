@@ -334,3 +334,6 @@ func WriteFile(path, value string) error {
 
 // Kill sends a signal, kill(2).
 func Kill(pid, signal int) error { return unix.Kill(pid, unix.Signal(signal)) }
+
+// Dup returns one more descriptor of what fd refers to.
+func Dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }

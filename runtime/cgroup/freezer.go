@@ -12,6 +12,7 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
 )
 
 // Freeze stops all processes of the container where they are, and returns when
@@ -117,6 +118,41 @@ func isFrozen(dir string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// AwaitThaw waits until a container goes on that v2 has frozen, or until stop is
+// readable; it tells which. v1 gives no notice; there, whoever joins the container
+// meanwhile stands still with it.
+func AwaitThaw(dirs []string, stop int) (thawed bool, err error) {
+	for _, dir := range dirs {
+		thawed, err := awaitThaw(dir, stop)
+		switch {
+		case err == syscall.ENOENT || err == syscall.ENODEV:
+		case err != nil:
+			return false, &fail.Error{Doing: "wait for " + dir + " to be thawed", Err: err}
+		case !thawed:
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func awaitThaw(dir string, stop int) (thawed bool, err error) {
+	fd, err := sys.OpenFile(dir + "/cgroup.events")
+	if err != nil {
+		return false, err
+	}
+	defer sys.CloseFD(fd)
+	for {
+		events, err := sys.ReadAt(fd, 128)
+		if err != nil || !bytes.Contains(events, []byte("frozen 1\n")) {
+			return err == nil, err
+		}
+		waiting := []linux.PollFd{{Fd: int32(fd), Events: linux.POLLPRI}, {Fd: int32(stop), Events: linux.POLLIN}}
+		if _, err := sys.Poll(-1, waiting); err != nil || waiting[1].Revents != 0 {
+			return false, err
+		}
+	}
 }
 
 // awaitEvent waits until the cgroup.events of a v2 directory has one of the lines,

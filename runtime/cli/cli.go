@@ -38,8 +38,8 @@ examples:
   coracle list
 
 exit status:
-  0  success; of run: that of the container's process
-  1  failure
+  0  success; of run and exec: that of the container's process
+  1  failure; of exec: 255
   3  unknown command`,
 		Version: version,
 		Advise:  container.Advise,
@@ -55,6 +55,7 @@ exit status:
 			{Name: "start", Make: startVerb},
 			{Name: "run", Make: runVerb},
 			{Name: "state", Make: stateVerb},
+			{Name: "exec", Make: execVerb},
 			{Name: "kill", Make: killVerb},
 			{Name: "delete", Make: deleteVerb},
 			{Name: "list", Make: listVerb},

@@ -67,15 +67,6 @@ func (v *validator) warn(where at, what string, args ...any) {
 	v.warnings = append(v.warnings, where.String()+": "+fmt.Sprintf(what, args...))
 }
 
-// unsupported notes that a property asks for something that coracle cannot do
-// yet. It is an error, because a container without it has more privilege, or
-// less of what it needs, than asked for.
-func (v *validator) unsupported(asked bool, where at, hint string) {
-	if asked {
-		v.refuse(where, "is not supported yet").Hint = hint
-	}
-}
-
 // absolute notes a path that does not begin at the root.
 func (v *validator) absolute(name string, where at) {
 	switch {

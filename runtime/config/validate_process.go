@@ -45,7 +45,10 @@ func (v *validator) process() {
 	v.label(p.SelinuxLabel, path("process.selinuxLabel"))
 	v.scheduler(p.Scheduler)
 	v.ioPriority(p.IOPriority)
-	v.unsupported(p.ExecCPUAffinity != nil, path("process.execCPUAffinity"), "remove it; linux.resources.cpu.cpus is supported")
+	if a := p.ExecCPUAffinity; a != nil {
+		v.cpus(a.Initial, path("process.execCPUAffinity.initial"))
+		v.cpus(a.Final, path("process.execCPUAffinity.final"))
+	}
 }
 
 // label notes a label that would end, or be another order, in the file that it is

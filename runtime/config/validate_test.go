@@ -186,6 +186,7 @@ func TestFindings(t *testing.T) {
 			c.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU", Soft: 1, Hard: 1}}
 		}, "process.rlimits[1].type: RLIMIT_CPU is given twice"},
 		{"rlimit soft", func(c *Config) { c.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU", Soft: 2, Hard: 1}} }, "process.rlimits[0].soft: 2 is more than the hard limit 1"},
+		{"execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0-1,3", Final: "1-"} }, `process.execCPUAffinity.final: "1-" is no list of CPUs such as 0-3,7`},
 		{"oomScoreAdj", func(c *Config) { c.Process.OOMScoreAdj = &adj }, "process.oomScoreAdj: 1001 is not between -1000 and 1000"},
 
 		{"apparmorProfile", func(c *Config) { c.Process.ApparmorProfile = "a\nb" }, `process.apparmorProfile: "a\nb" has a control character`},
@@ -306,23 +307,6 @@ func TestLessThanAskedForIsAWarning(t *testing.T) {
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s", strings.Join(c.Warnings, "\n"))
-	}
-}
-
-// TestUnsupportedIsRefused: nothing that is asked for is silently not done.
-func TestUnsupportedIsRefused(t *testing.T) {
-	for _, c := range []struct {
-		field string
-		have  func(*Config)
-	}{
-		{"process.execCPUAffinity", func(c *Config) { c.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "0"} }},
-	} {
-		have := valid()
-		c.have(have)
-		found := Findings(have)
-		if len(found) != 1 || found[0].Error() != "config.json "+c.field+": is not supported yet" || found[0].Hint == "" {
-			t.Errorf("%s: got %q", c.field, texts(found))
-		}
 	}
 }
 

@@ -38,11 +38,11 @@ func (a *Agent) connect() (int, error) {
 
 // handOver gives the agent the listener of a filter, and says what container it is
 // of: config-linux.md, "The Container Process State". A connection is for one
-// state, and ends with it. Then the init, at the end of conn, may go on.
-func (s *State) handOver(agent, listener, conn int) error {
+// state, and ends with it. Then the process, at the end of conn, may go on.
+func (s *State) handOver(agent, listener, conn, pid int, status Status) error {
 	defer sys.Close(listener)
 	text, err := json.Marshal(specs.ContainerProcessState{Version: specs.Version, Fds: []string{specs.SeccompFdName},
-		Pid: s.PID, Metadata: s.Agent.Metadata, State: s.OCI(Created, s.PID)})
+		Pid: pid, Metadata: s.Agent.Metadata, State: s.OCI(status, s.PID)})
 	if err == nil {
 		err = sys.SendAll(agent, text, listener)
 	}

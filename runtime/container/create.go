@@ -147,6 +147,9 @@ func (o Options) checkTerminal(terminal bool) error {
 // caller's: those that coracle opens itself are close-on-exec, and must not get
 // into the container in the place of one that the caller forgot.
 func (o Options) checkPreserved() error {
+	if o.PreserveFDs < 0 {
+		return fail.At("--preserve-fds", itoa(o.PreserveFDs)+" is less than none")
+	}
 	for fd := 3; fd < 3+o.PreserveFDs; fd++ {
 		if err := sys.Inherited(fd); err != nil {
 			return &fail.Error{Where: "--preserve-fds", Doing: "pass on descriptor " + itoa(fd), Err: err, Hint: "open it before coracle is called"}
@@ -166,7 +169,7 @@ func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
 	if p.Listener != 0 {
 		s.Agent = &Agent{Socket: c.Linux.Seccomp.ListenerPath, Metadata: c.Linux.Seccomp.ListenerMetadata}
 	}
-	s.Cgroups = p.Cgroup.Dirs
+	s.Cgroups, s.NoPivot, s.NoKeyring = p.Cgroup.Dirs, o.NoPivot, o.NoNewKeyring
 	if u := p.Unit; u != nil {
 		s.Unit = &Unit{Name: u.Name, User: u.User, Path: u.Path, Subgroup: u.Subgroup}
 	}

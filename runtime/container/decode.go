@@ -57,6 +57,10 @@ func (s *State) decode(data []byte) error {
 			r.array(func() { s.Steps = append(s.Steps, r.step()) })
 		case "ownPids":
 			s.OwnPIDs = r.boolean()
+		case "noPivot":
+			s.NoPivot = r.boolean()
+		case "noKeyring":
+			s.NoKeyring = r.boolean()
 		case "hooks":
 			r.rare(&s.Hooks)
 		case "exit":

@@ -101,6 +101,12 @@ func (s *State) encode() ([]byte, error) {
 		}
 		raw("agent", agent)
 	}
+	if s.NoPivot {
+		raw("noPivot", []byte("true"))
+	}
+	if s.NoKeyring {
+		raw("noKeyring", []byte("true"))
+	}
 	if s.Exit != nil { // nobody waits for that one
 		exit, err := json.Marshal(s.Exit)
 		if err != nil {

@@ -22,7 +22,7 @@ func TestEncode(t *testing.T) {
 		Version: 1, OCIVersion: "1.3.0", ID: "a.b", Status: Created, PID: 7, StartTime: 1 << 60, Bundle: "/b \"\n☃", Rootfs: "/b/rootfs",
 		Created: time.Date(2026, 11, 23, 1, 2, 3, 456, time.UTC), Annotations: map[string]string{"k": "v", "": "x\x00"},
 		Cgroups: []string{"/a", "/b"}, Groups: []string{"/g"}, Unit: &Unit{Name: "a.scope", User: true, Path: "/b/a.scope", Subgroup: "c"}, Hooks: &specs.Hooks{Poststop: []specs.Hook{{Path: "/h", Args: []string{"h"}, Timeout: &timeout}}},
-		Steps: []Step{{Index: 3, Doing: "do", From: "x", Execve: true}, {Index: 4, Doing: "do it"}}, OwnPIDs: true,
+		Steps: []Step{{Index: 3, Doing: "do", From: "x", Execve: true}, {Index: 4, Doing: "do it"}}, OwnPIDs: true, NoPivot: true, NoKeyring: true,
 		Agent: &Agent{Socket: "/run/agent", Metadata: "m"},
 		Exit:  &Exit{Code: &timeout, Signal: "SIGKILL", Time: time.Date(2026, 11, 23, 1, 2, 4, 0, time.UTC), Usage: stats.Usage{CPU: 5}},
 	}

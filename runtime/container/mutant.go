@@ -17,7 +17,14 @@ import (
 // mutated leaves a step out of a plan: the one that CORACLE_DROP names, as
 // "step 12" or "host 3". Only the builds of tests/mutants have it.
 func mutated(p *plan.Plan) *plan.Plan {
-	kind, number, _ := strings.Cut(os.Getenv("CORACLE_DROP"), " ")
+	return without(p, os.Getenv("CORACLE_DROP"))
+}
+
+// mutatedExec does so for exec.
+func mutatedExec(p *plan.Plan) *plan.Plan { return without(p, os.Getenv("CORACLE_DROP_EXEC")) }
+
+func without(p *plan.Plan, what string) *plan.Plan {
+	kind, number, _ := strings.Cut(what, " ")
 	i, err := strconv.Atoi(number)
 	switch {
 	case kind == "":

@@ -45,7 +45,7 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	}
 	o.Trace.Phase("the program")
 	c.Close() // others may look at it, and delete it, while it runs
-	status, err := c.attend(signals)
+	status, err := attend(c.ID, c.PID, c.PIDFD, c.Master, signals)
 	if err != nil {
 		return 0, err
 	}
@@ -93,43 +93,43 @@ func (c *Container) abandon(warn func(string, ...any)) {
 	}
 }
 
-// attend passes on signals and the terminal until the init has ended.
-func (c *Container) attend(signals int) (syscall.WaitStatus, error) {
+// attend passes on signals and the terminal to a child of ours until it has ended.
+func attend(id string, pid, pidFD, master, signals int) (syscall.WaitStatus, error) {
 	var terminal *console.Relay
-	if c.Master >= 0 {
+	if master >= 0 {
 		var err error
-		if terminal, err = console.Connect(c.Master); err != nil {
-			sys.Kill(c.PID, linux.SIGKILL)
-			sys.Reap(c.PID)
+		if terminal, err = console.Connect(master); err != nil {
+			sys.Kill(pid, linux.SIGKILL)
+			sys.Reap(pid)
 			return 0, err
 		}
 		defer terminal.Close()
 	}
 	for {
-		ready, err := sys.Wait(-1, signals, c.PIDFD)
+		ready, err := sys.Wait(-1, signals, pidFD)
 		if err != nil {
-			return 0, &fail.Error{Where: c.ID, Doing: "wait for its end", Err: err}
+			return 0, &fail.Error{Where: id, Doing: "wait for its end", Err: err}
 		}
 		if ready == 1 {
 			break
 		}
 		for _, number := range sys.Caught(signals) {
-			c.pass(int(number), terminal)
+			pass(int(number), pidFD, terminal)
 		}
 	}
-	status, err := sys.Reap(c.PID)
+	status, err := sys.Reap(pid)
 	if err != nil {
-		return 0, &fail.Error{Where: c.ID, Doing: "wait for its end", Err: err}
+		return 0, &fail.Error{Where: id, Doing: "wait for its end", Err: err}
 	}
 	return syscall.WaitStatus(status), nil
 }
 
-// pass sends a signal on to the init, but for the new size of our terminal: the
-// container's terminal tells of that itself.
-func (c *Container) pass(number int, terminal *console.Relay) {
+// pass sends a signal on, but for the new size of our terminal: the container's
+// terminal tells of that itself.
+func pass(number, pidFD int, terminal *console.Relay) {
 	if number == int(syscall.SIGWINCH) && terminal != nil {
 		terminal.Resize()
 		return
 	}
-	sys.PidfdSignal(c.PIDFD, number)
+	sys.PidfdSignal(pidFD, number)
 }

@@ -95,7 +95,7 @@ func (s *State) watchStart(conn, agent int) error {
 		case plan.HookEnded:
 			hooks.end(report.Value)
 		case plan.Listening:
-			if err := s.handOver(agent, fds[0], conn); err != nil {
+			if err := s.handOver(agent, fds[0], conn, s.PID, Created); err != nil {
 				return err
 			}
 		case plan.AboutToRun:

@@ -60,13 +60,15 @@ type State struct {
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Cgroups     []string          `json:"cgroups"`
-	Groups      []string          `json:"groups,omitempty"` // of resctrl, that go with it
-	Unit        *Unit             `json:"unit,omitempty"`   // the scope that systemd has made of them
-	Hooks       *specs.Hooks      `json:"hooks,omitempty"`  // startContainer, poststart and poststop
-	Steps       []Step            `json:"steps"`            // of the launch program, those after the gate of start
-	OwnPIDs     bool              `json:"ownPids"`          // it has a PID namespace, so all end with the init
-	Agent       *Agent            `json:"agent,omitempty"`  // of a seccomp filter that has one
-	Exit        *Exit             `json:"exit,omitempty"`   // as far as somebody saw the init end
+	Groups      []string          `json:"groups,omitempty"`  // of resctrl, that go with it
+	Unit        *Unit             `json:"unit,omitempty"`    // the scope that systemd has made of them
+	Hooks       *specs.Hooks      `json:"hooks,omitempty"`   // startContainer, poststart and poststop
+	Steps       []Step            `json:"steps"`             // of the launch program, those after the gate of start
+	OwnPIDs     bool              `json:"ownPids"`           // it has a PID namespace, so all end with the init
+	Agent       *Agent            `json:"agent,omitempty"`   // of a seccomp filter that has one
+	NoPivot     bool              `json:"noPivot,omitempty"` // exec has to know how it was made
+	NoKeyring   bool              `json:"noKeyring,omitempty"`
+	Exit        *Exit             `json:"exit,omitempty"` // as far as somebody saw the init end
 
 	dir   string
 	lock  int

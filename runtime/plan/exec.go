@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"slices"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
@@ -23,9 +25,9 @@ func CompileExec(r Request, container facts.Container) (*Plan, error) {
 	if c.spec.Linux == nil {
 		c.spec.Linux = &specs.Linux{}
 	}
-	c.plan.Cgroup.Join, c.plan.Cgroup.Into, c.plan.Cgroup.Dirs = container.Join, container.Into, container.Cgroups
+	c.plan.Cgroup.Join, c.plan.Cgroup.Into, c.plan.Cgroup.Dirs = slices.Clone(container.Join), container.Into, container.Cgroups
 	for _, phase := range []func(){
-		c.beginExec, c.initialAffinity, c.oomScore, c.security, c.joinContainer,
+		c.subCgroups, c.beginExec, c.initialAffinity, c.oomScore, c.security, c.joinContainer,
 		c.openRoot, c.terminal, c.enter, c.scheduling, c.signals, c.labels, c.handRoot, c.identity, c.found, c.execute,
 	} {
 		if phase(); c.refused() {
@@ -35,6 +37,15 @@ func CompileExec(r Request, container facts.Container) (*Plan, error) {
 	c.startWith(len(c.opens))
 	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
 	return &c.plan, nil
+}
+
+// ExecPaths is [HostPaths] for CompileExec.
+func ExecPaths(spec *specs.Spec) []string {
+	list := labelPaths(spec, nil)
+	if l := spec.Linux; l != nil && l.Seccomp != nil && notifies(l.Seccomp) {
+		list = append(list, l.Seccomp.ListenerPath)
+	}
+	return list
 }
 
 // beginExec makes what the program starts with.
@@ -125,6 +136,7 @@ func (c *compiler) enter() {
 func (c *compiler) found() {
 	c.findProgram()
 	c.agent(AtCreated)
+	c.joinRdt()
 	if c.PIDFile != "" {
 		c.host(HostStep{At: AboutToRun, Do: WritePIDFile, Path: c.PIDFile, Doing: "write the pid", From: "--pid-file"})
 	}
@@ -132,7 +144,7 @@ func (c *compiler) found() {
 
 // runOn lets the process run on a list of CPUs, cpuset(7).
 func (c *compiler) runOn(list, from, doing string) {
-	mask, _ := config.ParseList(list, mostCPUs) // package config has judged it
+	mask, _ := config.ParseList(list, config.MostCPUs) // package config has judged it
 	c.b.From(from)
 	c.b.Do(doing, prog.SchedSetaffinity, prog.Int(0), prog.Int(8*len(mask)), c.b.Shared("{CPUs "+list+"}", mask...))
 }

@@ -133,12 +133,17 @@ func compareGolden(t *testing.T, golden string, data []byte, on string) {
 		t.Fatal(err)
 	}
 	sound(t, p)
+	matchGolden(t, golden, p)
+}
+
+func matchGolden(t *testing.T, golden string, p *plan.Plan) {
+	t.Helper()
 	got := columns.ReplaceAllString(p.Text(), "  ")
 	for _, w := range p.Warnings {
 		got += "warning: " + w + "\n"
 	}
 	if *update {
-		if err := os.MkdirAll("testdata/plans", 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {

@@ -41,13 +41,12 @@ func (c *compiler) intelRdt() {
 		c.host(HostStep{At: AtCreated, Do: do, Path: path, Value: value, Doing: doing, From: "linux.intelRdt" + field})
 	}
 	schemas := schemata(r.L3CacheSchema, r.MemBwSchema, r.Schemata)
-	group, there := Resctrl, true
+	group, there := c.rdtGroup(), true
 	switch {
 	case r.ClosID == "":
-		group, there = Resctrl+"/"+c.ID, false
+		there = false
 		step(OwnGroup, group, "", "make the group "+group, "")
 	case r.ClosID != "/":
-		group = Resctrl + "/" + r.ClosID
 		there = c.Facts.Files[group].Mode != 0
 		if !there && schemas == "" {
 			c.refuse("linux.intelRdt.closID", "use the group "+group, linux.ENOENT, "make it first, or say with schemata what it is to be")
@@ -62,11 +61,37 @@ func (c *compiler) intelRdt() {
 	default:
 		step(WriteSchemata, group+"/schemata", schemas, "write "+group+"/schemata", ".schemata")
 	}
-	step(JoinGroup, group+"/tasks", "PID", "join "+group, ".closID")
 	if r.EnableMonitoring {
 		monitor := group + "/mon_groups/" + c.ID
 		step(OwnGroup, monitor, "", "make the group "+monitor, ".enableMonitoring")
-		step(JoinGroup, monitor+"/tasks", "PID", "join "+monitor, ".enableMonitoring")
+	}
+	c.joinRdt()
+}
+
+// rdtGroup is the group of a container with linux.intelRdt.
+func (c *compiler) rdtGroup() string {
+	switch id := c.spec.Linux.IntelRdt.ClosID; id {
+	case "":
+		return Resctrl + "/" + c.ID
+	case "/":
+		return Resctrl
+	default:
+		return Resctrl + "/" + id
+	}
+}
+
+// joinRdt puts the process into its groups: its children go with it.
+func (c *compiler) joinRdt() {
+	r := c.spec.Linux.IntelRdt
+	if r == nil {
+		return
+	}
+	join := func(group, field string) {
+		c.host(HostStep{At: AtCreated, Do: JoinGroup, Path: group + "/tasks", Value: "PID", Doing: "join " + group, From: "linux.intelRdt" + field})
+	}
+	join(c.rdtGroup(), ".closID")
+	if r.EnableMonitoring {
+		join(c.rdtGroup()+"/mon_groups/"+c.ID, ".enableMonitoring")
 	}
 }
 

@@ -33,7 +33,7 @@ func TestIntelRdt(t *testing.T) {
 		{"named, made", specs.LinuxIntelRdt{ClosID: "gold", MemBwSchema: "MB:0=50"}, true,
 			[]string{" make the group /sys/fs/resctrl/gold", join + `/gold/schemata "MB:0=50\n"`, join + `/gold/tasks "PID"`}},
 		{"monitoring", specs.LinuxIntelRdt{ClosID: "gold", EnableMonitoring: true}, false,
-			[]string{join + `/gold/tasks "PID"`, " make the group /sys/fs/resctrl/gold/mon_groups/c1", join + `/gold/mon_groups/c1/tasks "PID"`}},
+			[]string{" make the group /sys/fs/resctrl/gold/mon_groups/c1", join + `/gold/tasks "PID"`, join + `/gold/mon_groups/c1/tasks "PID"`}},
 	} {
 		p, err := compileOn(edit(t, func(s *specs.Spec) { s.Linux.IntelRdt = &c.have }), machine(t, "hybrid"), func(f *facts.Facts) {
 			if c.absent {

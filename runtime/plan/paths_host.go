@@ -45,12 +45,7 @@ func HostPaths(bundle string, spec *specs.Spec) []string {
 			list = append(list, facts.InImage(root, inside(m.Destination)))
 		}
 	}
-	if p := spec.Process; p != nil && p.ApparmorProfile != "" {
-		add(AppArmorDir)
-	}
-	if p := spec.Process; p != nil && p.SelinuxLabel != "" || spec.Linux != nil && spec.Linux.MountLabel != "" {
-		add(SELinuxFile)
-	}
+	list = labelPaths(spec, list)
 	if spec.Linux != nil && spec.Linux.IntelRdt != nil {
 		for _, p := range rdtPaths(spec.Linux.IntelRdt.ClosID) {
 			add(p)
@@ -63,6 +58,17 @@ func HostPaths(bundle string, spec *specs.Spec) []string {
 		if s := spec.Linux.Seccomp; s != nil && notifies(s) {
 			add(s.ListenerPath)
 		}
+	}
+	return list
+}
+
+// labelPaths appends those that tell whether there are security modules.
+func labelPaths(spec *specs.Spec, list []string) []string {
+	if p := spec.Process; p != nil && p.ApparmorProfile != "" {
+		list = append(list, AppArmorDir)
+	}
+	if p := spec.Process; p != nil && p.SelinuxLabel != "" || spec.Linux != nil && spec.Linux.MountLabel != "" {
+		list = append(list, SELinuxFile)
 	}
 	return list
 }

@@ -36,6 +36,7 @@ type Request struct {
 	NoPivot       bool   // --no-pivot: change the root with chroot(2)
 	NoNewKeyring  bool   // --no-new-keyring: keep the caller's session keyring
 	Cgroups       CgroupManager
+	SubCgroups    []string // --cgroup of exec
 }
 
 // A Plan is everything that create and start do.

@@ -22,9 +22,6 @@ func (c *compiler) scheduling() {
 	c.personality()
 }
 
-// mostCPUs is more than any kernel can be built for: NR_CPUS is at most 8192.
-const mostCPUs = 8192
-
 // affinity lets the process run wherever its cpuset lets it: that of the caller
 // is no part of the config, and would stay when the cpuset is widened.
 func (c *compiler) affinity() {
@@ -33,12 +30,12 @@ func (c *compiler) affinity() {
 		return
 	}
 	b := &c.b
-	all := make([]uint64, mostCPUs/64)
+	all := make([]uint64, config.MostCPUs/64)
 	for i := range all {
 		all[i] = ^uint64(0)
 	}
 	b.From("")
-	b.Do("run on all CPUs that the cpuset has", prog.SchedSetaffinity, prog.Int(0), prog.Int(mostCPUs/8), b.Shared("all", all...))
+	b.Do("run on all CPUs that the cpuset has", prog.SchedSetaffinity, prog.Int(0), prog.Int(config.MostCPUs/8), b.Shared("all", all...))
 }
 
 // scheduler is sched_setattr(2) with the structure of Linux 5.3, which has the

@@ -24,6 +24,31 @@ import (
 // A path at which nothing lies gets the zero Kind. A path that cannot be looked
 // at (EACCES, ELOOP, EIO) is an error: plan would take it for missing.
 func Facts(files []string) (facts.Facts, error) {
+	f, err := process()
+	if err != nil {
+		return f, err
+	}
+	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
+		return f, err
+	}
+	if f.UID != 0 || f.UserNamespace { // who is root on the machine may
+		f.Cgroup.Denied = denied(f.Cgroup)
+	}
+	err = look(&f, files)
+	return f, err
+}
+
+// Runtime is [Facts] without those of mounts and cgroups.
+func Runtime(files []string) (facts.Facts, error) {
+	f, err := process()
+	if err == nil && len(files) > 0 {
+		err = look(&f, files)
+	}
+	return f, err
+}
+
+// process asks about this process and its kernel.
+func process() (facts.Facts, error) {
 	f := facts.Facts{Arch: runtime.GOARCH, UID: os.Geteuid(), GID: os.Getegid(), LastCap: sys.LastCapability()}
 	var err error
 	if f.Kernel, err = sys.Release(); err != nil {
@@ -38,20 +63,19 @@ func Facts(files []string) (facts.Facts, error) {
 	if f.UserNamespace, err = UserNamespace(); err != nil {
 		return f, err
 	}
-	if f.Cgroup, f.RootMounts, err = mounts(); err != nil {
-		return f, err
-	}
 	if f.UserNamespace {
 		text, _ := sys.ReadInto(make([]byte, 0, 16), "/proc/self/setgroups")
 		f.NoGroups = bytes.HasPrefix(text, []byte("deny"))
 	}
-	if f.UID != 0 || f.UserNamespace { // who is root on the machine may
-		f.Cgroup.Denied = denied(f.Cgroup)
-	}
+	return f, nil
+}
+
+// look asks about host paths.
+func look(f *facts.Facts, files []string) (err error) {
 	if f.Files, err = kinds(files); err == nil && f.Files[appArmor].Mode != 0 {
 		f.Confined, err = confined()
 	}
-	return f, err
+	return err
 }
 
 // appArmor is a path that is asked for if a profile is wanted.
