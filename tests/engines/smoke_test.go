@@ -16,6 +16,8 @@ func TestEngineSmoke(t *testing.T) {
 		startDocker(t)
 		docker(t, "run", "--rm", "-m", "64m", busybox, "echo", "hello").exits(0).prints("hello")
 		docker(t, "run", "--rm", busybox, "no-such-program").exits(127)
+		detached(t, "one")
+		docker(t, "exec", "one", "sh", "-c", "exit 17").exits(17)
 	})
 	t.Run("podman", func(t *testing.T) {
 		startPodman(t)
