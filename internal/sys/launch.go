@@ -117,6 +117,36 @@ func tooLate(err error) error {
 // DatagramConnect connects to a daemon's datagram socket.
 func DatagramConnect(path string) (int, error) { return connectUnix(unix.SOCK_DGRAM, path) }
 
+// DatagramListen makes a socket in a directory that everybody may send datagrams to.
+func DatagramListen(dir, name string) (int, error) {
+	dirFD, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dirFD)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: FDPath(dirFD) + "/" + name})
+	if err == nil {
+		err = unix.Fchmodat(dirFD, name, 0o777, 0)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// ReadDatagram returns the next datagram, or nothing if there is none. Descriptors
+// that came with it are closed by the kernel, as there is no room for them.
+func ReadDatagram(fd int) []byte {
+	b := make([]byte, 16<<10)
+	n, _ := unix.Read(fd, b)
+	return b[:max(n, 0)]
+}
+
 func connectUnix(kind int, path string) (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -4,7 +4,11 @@
 package cli
 
 import (
+	"os"
+	"strconv"
+
 	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/container"
 )
 
@@ -14,17 +18,38 @@ func createFlags() []command.Flag {
 		{Names: []string{"config", "f"}, Value: "FILE", Help: "take this config, not the bundle's config.json"},
 		{Names: []string{"console-socket"}, Value: "SOCKET", Help: "unix socket that gets the terminal's master"},
 		{Names: []string{"pid-file"}, Value: "FILE", Help: "file to write the pid of the container's init to"},
+		{Names: []string{"pidfd-socket"}, Value: "SOCKET", Help: "unix socket that gets the pidfd of the container's init"},
 		{Names: []string{"no-pivot"}, Help: "change the root with chroot(2), for roots on a ramdisk"},
 		{Names: []string{"no-new-keyring"}, Help: "keep the caller's session keyring"},
 		{Names: []string{"preserve-fds"}, Value: "N", Kind: command.Number, Default: "0", Help: "pass N more descriptors, from 3 on, to the container"},
 	}
 }
 
-func options(c *command.Call) container.Options {
-	return container.Options{
+func options(c *command.Call) (container.Options, error) {
+	o := container.Options{
 		ID: c.Args[0], Bundle: c.String("bundle"), Config: c.String("config"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
 		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Cgroups: manager(c), Warn: c.Warn, Trace: c.Trace,
+		PIDFDSocket: c.String("pidfd-socket"),
 	}
+	return o, environment(&o)
+}
+
+// environment takes what the caller's environment asks for: sd_notify(3), and
+// sd_listen_fds(3), whose descriptors come before those of --preserve-fds.
+func environment(o *container.Options) error {
+	o.NotifySocket = os.Getenv("NOTIFY_SOCKET")
+	count := os.Getenv("LISTEN_FDS")
+	// Without LISTEN_PID they are for us, as with runc; with another's they are not.
+	if pid := os.Getenv("LISTEN_PID"); count == "" || pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return nil
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 {
+		return fail.At("LISTEN_FDS", strconv.Quote(count)+" is no number of descriptors")
+	}
+	o.ListenFDs = n
+	o.PreserveFDs += n
+	return nil
 }
 
 func createVerb() command.Verb {
@@ -46,7 +71,10 @@ exit status:
 			if err != nil {
 				return err
 			}
-			o := options(c)
+			o, err := options(c)
+			if err != nil {
+				return err
+			}
 			o.Detach = true
 			_, err = s.Create(o)
 			return err
@@ -59,7 +87,9 @@ func startVerb() command.Verb {
 		Name: "start", Args: "ID", Min: 1, Max: 1,
 		Summary: "run the program of a created container",
 		Long: `
-Returns when the program runs, or with the reason why it does not.
+Returns when the program runs, or with the reason why it does not. If NOTIFY_SOCKET
+is in the environment, as it was at create, it returns when the container has said
+that it is ready: sd_notify(3).
 
 exit status:
   0  the program runs
@@ -69,7 +99,7 @@ exit status:
 			if err != nil {
 				return err
 			}
-			return s.Start(c.Args[0])
+			return s.Start(c.Args[0], os.Getenv("NOTIFY_SOCKET"))
 		},
 	}
 }
@@ -98,7 +128,10 @@ exit status:
 			if err != nil {
 				return err
 			}
-			o := options(c)
+			o, err := options(c)
+			if err != nil {
+				return err
+			}
 			o.Detach = c.Bool("detach")
 			code, err := s.Run(o, c.Bool("keep"))
 			if err == nil && code != 0 {

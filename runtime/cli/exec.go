@@ -31,6 +31,7 @@ func execFlags() []command.Flag {
 		{Names: []string{"detach", "d"}, Help: "return when the program runs"},
 		{Names: []string{"pid-file"}, Value: "FILE", Help: "file to write the pid of the process to when its program runs"},
 		{Names: []string{"console-socket"}, Value: "SOCKET", Help: "unix socket that gets the terminal's master"},
+		{Names: []string{"pidfd-socket"}, Value: "SOCKET", Help: "unix socket that gets the pidfd of the process when its program runs"},
 		{Names: []string{"preserve-fds"}, Value: "N", Kind: command.Number, Default: "0", Help: "pass N more descriptors, from 3 on, to the process"},
 		{Names: []string{"ignore-paused"}, Help: "in a paused container, wait until it is resumed"},
 		{Names: []string{"plan"}, Help: "print what would be done, step by step, and do nothing"},
@@ -76,7 +77,7 @@ func execute(c *command.Call) (code int, err error) {
 	}
 	o := container.ExecOptions{
 		ID: c.Args[0], File: c.String("process"), SubCgroups: c.Strings("cgroup"), ConsoleSocket: c.String("console-socket"),
-		PIDFile: c.String("pid-file"), PreserveFDs: c.Int("preserve-fds"), Detach: c.Bool("detach"), IgnorePaused: c.Bool("ignore-paused"),
+		PIDFDSocket: c.String("pidfd-socket"), PIDFile: c.String("pid-file"), PreserveFDs: c.Int("preserve-fds"), Detach: c.Bool("detach"), IgnorePaused: c.Bool("ignore-paused"),
 	}
 	// What there is to say of the container's own process, create has said.
 	if o.File != "" || c.Given("cap") {

@@ -197,10 +197,13 @@ func (m *maker) died() error {
 	return e
 }
 
-// where is a field of the config as errors name it.
+// where is what a step was for, as errors name it: a field of the config, mostly.
 func where(from string) string {
-	if from == "" {
+	switch {
+	case from == "":
 		return config.Name
+	case strings.HasPrefix(from, "--"): // a flag
+		return from
 	}
 	return config.Name + " " + from
 }

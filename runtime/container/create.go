@@ -33,13 +33,18 @@ type Options struct {
 	Config        string // a file; "": config.json in the bundle
 	ConsoleSocket string // where the master of the terminal goes; "" keeps it
 	PIDFile       string
+	PIDFDSocket   string // where the pidfd of the init goes
 	PreserveFDs   int
+	ListenFDs     int    // those of PreserveFDs that are LISTEN_FDS
+	NotifySocket  string // of the service manager that waits for sd_notify
 	NoPivot       bool
 	NoNewKeyring  bool
 	Detach        bool
 	Cgroups       plan.CgroupManager
 	Warn          func(format string, args ...any)
 	Trace         *trace.Recorder // nil: nobody wants to know
+
+	notifyDir string // what the container gets of NotifySocket
 }
 
 // A Container is what create has made.
@@ -85,7 +90,9 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 		return nil, nil, nil, err
 	}
 	o.Trace.Phase("plan")
-	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, Cgroups: o.Cgroups, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring})
+	o.fromEnvironment(c, &f)
+	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, Cgroups: o.Cgroups, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring,
+		PIDFDSocket: o.PIDFDSocket, Notify: o.NotifySocket != ""})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -97,6 +104,9 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 func (s Store) Create(o Options) (*Container, error) {
 	if err := CheckID(o.ID); err != nil {
 		return nil, err
+	}
+	if o.NotifySocket != "" {
+		o.notifyDir = filepath.Join(s.Root, o.ID, plan.NotifyDir)
 	}
 	raw, p, c, err := Load(o, probe.Facts)
 	if err != nil {
@@ -231,6 +241,10 @@ func (m *maker) journal(h *plan.HostStep, raw []byte) error {
 		}
 	case plan.WriteState:
 		return m.state.write()
+	case plan.MakeNotify:
+		if err := os.Mkdir(m.options.notifyDir, 0o755); err != nil {
+			return &fail.Error{Where: h.From, Doing: h.Doing, Err: err}
+		}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type ExecOptions struct {
 	SubCgroups    []string             // --cgroup
 	ConsoleSocket string
 	PIDFile       string
+	PIDFDSocket   string // where the pidfd of the process goes
 	PreserveFDs   int
 	Detach        bool
 	IgnorePaused  bool
@@ -67,7 +68,7 @@ func (s Store) Exec(o ExecOptions) (int, error) {
 	for _, number := range e.held {
 		sys.PidfdSignal(e.pidFD, int(number))
 	}
-	status, err := attend(o.ID, e.pid, e.pidFD, e.master, e.signals)
+	status, err := attend(o.ID, e.pid, e.pidFD, e.master, e.signals, nil)
 	return code(status), err
 }
 
@@ -146,7 +147,7 @@ func (e *execution) compile() error {
 	}
 	o := &e.options
 	p, err := plan.CompileExec(plan.Request{ID: o.ID, Bundle: e.state.Bundle, Config: c, Facts: f, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket,
-		PreserveFDs: o.PreserveFDs, NoPivot: e.state.NoPivot, NoNewKeyring: e.state.NoKeyring, SubCgroups: o.SubCgroups}, in)
+		PreserveFDs: o.PreserveFDs, NoPivot: e.state.NoPivot, NoNewKeyring: e.state.NoKeyring, SubCgroups: o.SubCgroups, PIDFDSocket: o.PIDFDSocket}, in)
 	if err != nil {
 		return err
 	}
@@ -394,10 +395,15 @@ func (e *execution) announce() error {
 		if h.At != plan.AboutToRun {
 			continue
 		}
-		if h.Do == plan.WritePIDFile {
-			if err := writePIDFile(h.Path, e.process); err != nil {
-				return err
-			}
+		var err error
+		switch h.Do {
+		case plan.SendPIDFD:
+			err = sendPIDFD(h.Path, e.options.ID, e.pidFD)
+		case plan.WritePIDFile:
+			err = writePIDFile(h.Path, e.process)
+		}
+		if err != nil {
+			return hostError(h, err)
 		}
 	}
 	return nil

@@ -35,17 +35,23 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	if c.Master >= 0 {
 		console.Size(c.Master)
 	}
+	notify, err := c.notifier(o.NotifySocket)
+	if err != nil {
+		c.abandon(o.Warn)
+		return 0, err
+	}
+	defer notify.Close()
 	o.Trace.Phase("exec")
 	if err := c.start(); err != nil {
 		c.abandon(o.Warn)
 		return 0, err
 	}
+	c.Close() // others may look at it, and delete it, while it runs
 	if o.Detach {
-		return 0, nil
+		return 0, notify.awaitReady(c.PID, c.PIDFD)
 	}
 	o.Trace.Phase("the program")
-	c.Close() // others may look at it, and delete it, while it runs
-	status, err := attend(c.ID, c.PID, c.PIDFD, c.Master, signals)
+	status, err := attend(c.ID, c.PID, c.PIDFD, c.Master, signals, notify)
 	if err != nil {
 		return 0, err
 	}
@@ -94,7 +100,7 @@ func (c *Container) abandon(warn func(string, ...any)) {
 }
 
 // attend passes on signals and the terminal to a child of ours until it has ended.
-func attend(id string, pid, pidFD, master, signals int) (syscall.WaitStatus, error) {
+func attend(id string, pid, pidFD, master, signals int, notify *notifier) (syscall.WaitStatus, error) {
 	var terminal *console.Relay
 	if master >= 0 {
 		var err error
@@ -106,11 +112,14 @@ func attend(id string, pid, pidFD, master, signals int) (syscall.WaitStatus, err
 		defer terminal.Close()
 	}
 	for {
-		ready, err := sys.Wait(-1, signals, pidFD)
+		ready, err := sys.Wait(-1, signals, notify.fd(), pidFD)
 		if err != nil {
 			return 0, &fail.Error{Where: id, Doing: "wait for its end", Err: err}
 		}
 		if ready == 1 {
+			notify.pass(os.Getpid()) // the service is what waits for the container
+			continue
+		} else if ready == 2 {
 			break
 		}
 		for _, number := range sys.Caught(signals) {

@@ -17,8 +17,9 @@ import (
 	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
-// Start lets a created container run its program, and returns when it does.
-func (s Store) Start(id string) error {
+// Start lets a created container run its program, and returns when it does; with a
+// service manager that waits for sd_notify, when the container is ready.
+func (s Store) Start(id, notifySocket string) error {
 	state, err := s.Open(id, Exclusive)
 	if err != nil {
 		return halfMade(id, err)
@@ -29,7 +30,7 @@ func (s Store) Start(id string) error {
 	}
 	switch now := state.Now(); now {
 	case Created:
-		return state.start()
+		return state.startReady(notifySocket)
 	case Stopped:
 		return &fail.Error{Where: id, Doing: "cannot start a container that has stopped", Hint: "delete it and create it again"}
 	case Running:
@@ -37,6 +38,24 @@ func (s Store) Start(id string) error {
 	default:
 		return &fail.Error{Where: id, Doing: "cannot start a container that is " + string(now)}
 	}
+}
+
+func (s *State) startReady(notifySocket string) error {
+	n, err := s.notifier(notifySocket)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	pidFD, err := sys.PidfdOpen(s.PID)
+	if err != nil {
+		return &fail.Error{Where: s.ID, Doing: "open its init", Err: err}
+	}
+	defer sys.Close(pidFD)
+	if err := s.start(); err != nil {
+		return err
+	}
+	s.Close() // it may take long
+	return n.awaitReady(s.PID, pidFD)
 }
 
 // start lets the init of a created container, which is locked, go on.

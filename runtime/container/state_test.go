@@ -73,7 +73,7 @@ func TestNewStates(t *testing.T) {
 		t.Error(err)
 	}
 	s = keepState(t, `{"version":2,"id":"old","status":"created"}`)
-	for _, err := range []error{s.Start("old"), s.Kill("old", 9, true), s.Delete("old", true, t.Logf), s.Pause("old"), s.Resume("old")} {
+	for _, err := range []error{s.Start("old", ""), s.Kill("old", 9, true), s.Delete("old", true, t.Logf), s.Pause("old"), s.Resume("old")} {
 		if err == nil || !strings.Contains(err.Error(), "newer coracle: version 2") {
 			t.Error(err)
 		}

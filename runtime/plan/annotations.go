@@ -17,10 +17,12 @@ const (
 
 func annotation(name string) string { return `annotations["` + name + `"]` }
 
-// sendPIDFD gives the pidfd of the init to whoever listens.
-func (c *compiler) sendPIDFD() {
-	if socket := c.spec.Annotations[PIDFDSocket]; socket != "" {
-		c.host(HostStep{At: AtCreated, Do: SendPIDFD, Path: socket, Doing: "send the pidfd to " + socket, From: annotation(PIDFDSocket)})
+// sendPIDFD gives the pidfd of the process to whoever listens.
+func (c *compiler) sendPIDFD(at prog.Mark) {
+	for _, s := range [...]struct{ path, from string }{{c.PIDFDSocket, "--pidfd-socket"}, {c.spec.Annotations[PIDFDSocket], annotation(PIDFDSocket)}} {
+		if s.path != "" && (c.container == nil || s.path == c.PIDFDSocket) {
+			c.host(HostStep{At: at, Do: SendPIDFD, Path: s.path, Doing: "send the pidfd to " + s.path, From: s.from})
+		}
 	}
 }
 

@@ -137,6 +137,7 @@ func (c *compiler) found() {
 	c.findProgram()
 	c.agent(AtCreated)
 	c.joinRdt()
+	c.sendPIDFD(AboutToRun)
 	if c.PIDFile != "" {
 		c.host(HostStep{At: AboutToRun, Do: WritePIDFile, Path: c.PIDFile, Doing: "write the pid", From: "--pid-file"})
 	}

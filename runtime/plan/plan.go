@@ -37,6 +37,8 @@ type Request struct {
 	NoNewKeyring  bool   // --no-new-keyring: keep the caller's session keyring
 	Cgroups       CgroupManager
 	SubCgroups    []string // --cgroup of exec
+	PIDFDSocket   string   // --pidfd-socket
+	Notify        bool     // somebody waits for sd_notify: the config has a mount for it
 }
 
 // A Plan is everything that create and start do.
@@ -142,6 +144,7 @@ const (
 	RunHook
 	MakeState    // the directory of the state
 	KeepConfig   // in it
+	MakeNotify   // a directory for the socket of sd_notify
 	WriteState   // state.json with the status Value
 	SendPIDFD    // of the init, to the socket Path
 	WritePIDFile // for the engine

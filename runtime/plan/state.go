@@ -9,19 +9,26 @@ import "strconv"
 // host steps, as "PID" does for its process: plan does not know where it lies.
 const StateDir = "STATE"
 
+// NotifyDir is the directory in it that the container gets, with a socket that it
+// can tell a service manager by.
+const NotifyDir = "notify"
+
 // journal is what is on disk before anything else is touched: whatever becomes
 // of create from here on, delete knows what there is to remove.
 func (c *compiler) journal() {
 	c.host(HostStep{Do: MakeState, Path: StateDir, Doing: "make the directory of the state"})
 	c.host(HostStep{Do: KeepConfig, Path: StateDir + "/config.json", Doing: "keep the config"})
 	c.host(HostStep{Do: WriteState, Path: StateDir + "/state.json", Value: "creating", Doing: "write the journal"})
+	if c.Notify {
+		c.host(HostStep{Do: MakeNotify, Path: StateDir + "/" + NotifyDir, Doing: "make the directory for sd_notify", From: "NOTIFY_SOCKET"})
+	}
 }
 
 // recordCreated is what makes the container one that start will find. The pid
 // file comes after it: who sees that may ask for the state.
 func (c *compiler) recordCreated() {
 	c.host(HostStep{At: AtCreated, Do: WriteState, Path: StateDir + "/state.json", Value: "created", Doing: "write that all is made"})
-	c.sendPIDFD()
+	c.sendPIDFD(AtCreated)
 	if c.PIDFile != "" {
 		c.host(HostStep{At: AtCreated, Do: WritePIDFile, Path: c.PIDFile, Doing: "write the pid", From: "--pid-file"})
 	}
@@ -41,12 +48,14 @@ func (c *compiler) recordStarted() {
 }
 
 // Journal tells whether a step is one of those that stand before all others.
-func (k HostKind) Journal() bool { return k == MakeState || k == KeepConfig || k == WriteState }
+func (k HostKind) Journal() bool {
+	return k == MakeState || k == KeepConfig || k == WriteState || k == MakeNotify
+}
 
 // recordCall is such a step as people read it.
 func (h *HostStep) recordCall() string {
 	switch h.Do {
-	case MakeState:
+	case MakeState, MakeNotify:
 		return "mkdir " + h.Path
 	case KeepConfig:
 		return "write " + h.Path

@@ -465,3 +465,10 @@ func asleep(pid int) bool {
 		return strings.HasSuffix(link, "/cgroup.events")
 	})
 }
+
+func atoi(t testing.TB, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	must(t, err)
+	return n
+}
