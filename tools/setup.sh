@@ -10,7 +10,7 @@ demo="busybox-static iproute2"
 engines="$demo nftables docker.io containerd podman conmon catatonit buildah"
 test="$engines strace debootstrap docker-registry apache2-utils openssl umoci crun runc
 	qemu-user-static gcc libc6-dev libseccomp-dev golang-github-containers-common uidmap zsh fish groff-base
-	qemu-system-x86 qemu-system-common e2fsprogs xz-utils zstd openssh-client"
+	qemu-system-x86 qemu-system-common e2fsprogs xz-utils zstd openssh-client tmux"
 bench="$demo gcc libc6-dev libseccomp-dev strace nftables debootstrap umoci crun runc containernetworking-plugins iptables"
 
 case ${1:-} in

@@ -3,7 +3,11 @@
 
 package sys
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
 
 // A Terminal is the settings that a terminal had: termios(3).
 type Terminal struct {
@@ -35,6 +39,33 @@ func MakeRaw(fd int) (*Terminal, error) {
 
 // Restore sets what was before.
 func (t *Terminal) Restore() error { return unix.IoctlSetTermios(t.fd, unix.TCSETS, &t.state) }
+
+// Settings returns the settings of a terminal as TCSETS takes them, tty_ioctl(4).
+func Settings(fd int) ([]byte, error) {
+	s, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, 36)
+	for _, flags := range []uint32{s.Iflag, s.Oflag, s.Cflag, s.Lflag} {
+		b = binary.NativeEndian.AppendUint32(b, flags)
+	}
+	return append(append(b, s.Line), s.Cc[:]...), nil
+}
+
+// IsMaster tells whether fd is the master of a terminal: the device that makes
+// them, of a devpts. Neither can be faked by who has made the file.
+func IsMaster(fd int) (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return false, err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return false, err
+	}
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(5, 2) && fs.Type == unix.DEVPTS_SUPER_MAGIC, nil
+}
 
 // CopySize gives terminal to the size of terminal from.
 func CopySize(to, from int) error {

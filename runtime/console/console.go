@@ -7,14 +7,19 @@
 package console
 
 import (
+	"time"
+
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 )
 
+// patience is how long an engine may take to accept a connection.
+const patience = 5 * time.Second
+
 // Send connects to the console socket of an engine and sends it the master: one
 // message with exactly one descriptor.
 func Send(socket string, master int) error {
-	fd, err := sys.StreamConnect(socket)
+	fd, err := sys.StreamConnectWithin(socket, patience)
 	if err == nil {
 		defer sys.Close(fd)
 		err = sys.Send(fd, []byte("/dev/ptmx"), master)

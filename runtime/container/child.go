@@ -153,6 +153,11 @@ func (c *child) end() {
 
 // handOver gives the master of the terminal to whoever is to have it.
 func (c *child) handOver(master int) error {
+	// The container's devpts is the container's to change (CVE-2025-52565).
+	if genuine, err := sys.IsMaster(master); err != nil || !genuine {
+		sys.Close(master)
+		return &fail.Error{Where: where("process.terminal"), Doing: "open a terminal: /dev/pts/ptmx is none that a devpts has made", Err: err}
+	}
 	for i := range c.plan.Host {
 		if h := &c.plan.Host[i]; h.Do == plan.SendTerminal {
 			defer sys.Close(master)

@@ -113,7 +113,7 @@ func writePIDFile(name string, pid int) error {
 
 // sendPIDFD sends the pidfd of an init to a socket, with the container's id.
 func sendPIDFD(socket, id string, pidFD int) error {
-	fd, err := sys.StreamConnect(socket)
+	fd, err := sys.StreamConnectWithin(socket, agentPatience)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/console"
+	"github.com/coracle-oci/coracle/runtime/launch"
 )
 
 // Run creates a container and starts it; unless it is detached it waits for the
@@ -101,16 +102,13 @@ func (c *Container) abandon(warn func(string, ...any)) {
 
 // attend passes on signals and the terminal to a child of ours until it has ended.
 func attend(id string, pid, pidFD, master, signals int, notify *notifier) (syscall.WaitStatus, error) {
-	var terminal *console.Relay
-	if master >= 0 {
-		var err error
-		if terminal, err = console.Connect(master); err != nil {
-			sys.Kill(pid, linux.SIGKILL)
-			sys.Reap(pid)
-			return 0, err
-		}
-		defer terminal.Close()
+	terminal, disconnect, err := connect(master)
+	if err != nil {
+		sys.Kill(pid, linux.SIGKILL)
+		sys.Reap(pid)
+		return 0, err
 	}
+	defer disconnect()
 	for {
 		ready, err := sys.Wait(-1, signals, notify.fd(), pidFD)
 		if err != nil {
@@ -131,6 +129,26 @@ func attend(id string, pid, pidFD, master, signals int, notify *notifier) (sysca
 		return 0, &fail.Error{Where: id, Doing: "wait for its end", Err: err}
 	}
 	return syscall.WaitStatus(status), nil
+}
+
+// connect relays our standard streams and the terminal of a container, if we have
+// its master. Ours, if it is a terminal too, is restored also when we are killed.
+func connect(master int) (terminal *console.Relay, disconnect func(), err error) {
+	if master < 0 {
+		return nil, func() {}, nil
+	}
+	var guard *launch.Guard
+	if settings, err := sys.Settings(0); err == nil {
+		guard, _ = launch.GuardTerminal(settings) // without it there still is the relay's own care
+	}
+	if terminal, err = console.Connect(master); err != nil {
+		guard.Close()
+		return nil, nil, err
+	}
+	return terminal, func() {
+		terminal.Close()
+		guard.Close()
+	}, nil
 }
 
 // pass sends a signal on, but for the new size of our terminal: the container's

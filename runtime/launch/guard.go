@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The coracle authors
+
+package launch
+
+import (
+	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/internal/sys/linux"
+	"github.com/coracle-oci/coracle/runtime/prog"
+)
+
+// A Guard restores a terminal when this process is gone, however it went.
+type Guard struct{ pid, gate int }
+
+// GuardTerminal starts the guard of the terminal that is standard input: a program
+// of a few steps that waits for the end of its gate and then sets the settings.
+//
+// It leads a session of its own: what kills this process's group does not kill it,
+// and a terminal that is not its controlling one it may set from the background,
+// tty_ioctl(4).
+func GuardTerminal(settings []byte) (*Guard, error) {
+	var b prog.Builder
+	gate := b.Input("gate")
+	b.Do("name the process", prog.Prctl, prog.Const(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-guard"))
+	b.Do("lead a session", prog.Setsid)
+	b.Do("close what the caller has left open", prog.CloseRange, prog.Int(4), prog.Const(^uint64(0)>>32, "~0"), prog.Int(0))
+	b.Do("wait for the end of the parent", prog.Read, gate.Arg(), b.Struct("go", make([]byte, 8)), prog.Int(1))
+	b.Do("restore the terminal", prog.Ioctl, prog.Int(0), prog.Const(linux.TCSETS, "TCSETS"), b.Struct("settings", settings))
+	b.Do("end", prog.Exit, prog.Int(0))
+	image, err := Assemble(b.Program(3, gate))
+	if err != nil {
+		return nil, err
+	}
+	null, err := sys.Open("/dev/null", linux.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.Close(null)
+	ours, theirs, err := sys.SeqPacketPair()
+	if err != nil {
+		return nil, err
+	}
+	pid, err := Spawn{Image: image, Stdio: [3]int{0, null, null}, Inputs: []int{theirs}, CgroupFD: -1}.Start()
+	sys.Close(theirs)
+	if err != nil {
+		sys.Close(ours)
+		return nil, err
+	}
+	return &Guard{pid, ours}, nil
+}
+
+// Close lets the guard restore the terminal, and end.
+func (g *Guard) Close() {
+	if g != nil {
+		sys.Close(g.gate)
+		_, _ = sys.Reap(g.pid)
+	}
+}
