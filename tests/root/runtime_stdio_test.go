@@ -180,7 +180,7 @@ func TestRootSignals(t *testing.T) {
 	for _, name := range names {
 		fmt.Fprintf(&script, "trap 'echo %s' %s; ", name, name)
 	}
-	v := newVessel(t, testkit.Args("/bin/sh", "-c", script.String()+"trap 'echo RTMIN+3' 37; echo ready; trap 'exit 42' INT; while :; do sleep 0.02; done"))
+	v := newVessel(t, testkit.Args("/bin/sh", "-c", script.String()+"trap 'echo RTMIN+3' 37; echo ready; trap 'exit 42' QUIT; while :; do sleep 0.02; done"))
 	c := v.command("run", "--bundle", v.bundle, v.id)
 	output, err := c.StdoutPipe()
 	must(t, err)
@@ -201,7 +201,7 @@ func TestRootSignals(t *testing.T) {
 	}
 	must(t, c.Process.Signal(syscall.Signal(37)))
 	expect("RTMIN+3")
-	must(t, c.Process.Signal(syscall.SIGINT))
+	must(t, c.Process.Signal(syscall.SIGQUIT))
 	if err := c.Wait(); c.ProcessState.ExitCode() != 42 {
 		t.Errorf("%v", err)
 	}
