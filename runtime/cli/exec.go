@@ -41,7 +41,7 @@ func execFlags() []command.Flag {
 
 func execVerb() command.Verb {
 	return command.Verb{
-		Name: "exec", Args: "ID [COMMAND [ARGUMENT …]]", Min: 1, Max: -1, Rest: true, Flags: execFlags(),
+		Name: "exec", Args: "ID [COMMAND [ARGUMENT ...]]", Min: 1, Max: -1, Rest: true, Flags: execFlags(),
 		Summary: "run one more process in a container",
 		Long: `
 The process is what config.json says of the container's own, but for its command

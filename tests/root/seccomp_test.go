@@ -231,7 +231,8 @@ func TestRootSeccompNotify(t *testing.T) {
 		if got := <-done; got != (said{}) {
 			t.Errorf("start: %+v", got)
 		}
-		if n := answer(t, listener, sys.SeccompAnswer{Errno: -int32(unix.EXDEV)}); n.Number != unix.SYS_MKDIR && n.Number != unix.SYS_MKDIRAT {
+		const mkdir = 83 // of amd64 alone
+		if n := answer(t, listener, sys.SeccompAnswer{Errno: -int32(unix.EXDEV)}); n.Number != mkdir && n.Number != unix.SYS_MKDIRAT {
 			t.Errorf("asked about call %d", n.Number)
 		}
 		got := v.coracle("wait", v.id)
