@@ -119,6 +119,12 @@ func (e *execution) stopped() error {
 	return &fail.Error{Where: e.options.ID, Doing: "cannot exec in a stopped container"}
 }
 
+// ended tells whether the container's init has, reaped or not, within a time.
+func (e *execution) ended(milliseconds int) bool {
+	ready, err := sys.Wait(milliseconds, e.init)
+	return err == nil && ready == 0
+}
+
 func (e *execution) compile() error {
 	switch e.state.Now() {
 	case Stopped, Creating:
@@ -162,7 +168,7 @@ func (e *execution) compile() error {
 
 func (e *execution) container() (facts.Container, error) {
 	in, err := probe.Container(e.state.PID, e.state.Cgroups)
-	if err == nil && !sys.Alive(e.init) { // what was looked at may have been another process
+	if err == nil && e.ended(0) { // what was looked at may have been another process
 		err = e.stopped()
 	}
 	return in, err
@@ -171,7 +177,10 @@ func (e *execution) container() (facts.Container, error) {
 // config is what the container was made of, with the process that is to be.
 func (e *execution) config() (*config.Config, error) {
 	raw, err := sys.ReadInto(make([]byte, 0, 16<<10), filepath.Join(e.state.dir, config.Name))
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist): // the first thing that delete removes
+		return nil, e.stopped()
+	case err != nil:
 		return nil, &fail.Error{Where: e.options.ID, Doing: "read its config", Err: err}
 	}
 	c, err := config.Parse(raw)
@@ -421,7 +430,7 @@ func (e *execution) died() error {
 // explain says what went wrong in the terms of exec: a container that ends while
 // it is joined lacks this or that, but what matters is that it has ended.
 func (e *execution) explain(err error) error {
-	if !e.joined && !sys.Alive(e.init) {
+	if !e.joined && e.ended(ending(err)) {
 		return e.stopped()
 	}
 	if f, ok := errors.AsType[*fail.Error](err); ok {
@@ -432,4 +441,18 @@ func (e *execution) explain(err error) error {
 		}
 	}
 	return err
+}
+
+// ending is how many milliseconds the end of the container may still take if an
+// error looks like it: namespaces and cgroups go before the process is seen to.
+func ending(err error) int {
+	if f, ok := errors.AsType[*fail.Error](err); ok && strings.HasPrefix(f.Where, config.Name+" process.") {
+		return 0
+	}
+	for _, e := range []error{syscall.ENOENT, syscall.ESRCH, syscall.ENODEV, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return 100
+		}
+	}
+	return 0
 }
