@@ -193,7 +193,7 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.want(h, "send %q", "\x01")
 	case plan.RemoveSocket:
 		m.want(h, "unlink %s", h.Path)
-	case plan.FindProgram: // reads only
+	case plan.FindProgram, plan.OpenProcess, plan.OpenRoot: // they read only
 	default:
 		m.t.Errorf("%s: the test knows nothing of kind %d", h.Doing, h.Do)
 	}
