@@ -4,6 +4,7 @@
 package stress_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,6 +35,7 @@ func TestStressLives(t *testing.T) {
 			t.Errorf("%s: %s", f.id(n), out)
 		}
 	})
+	f.each("exec", count, atOnce, func(n int) { f.must("exec", f.id(n), "/bin/true") })
 	f.each("kill", count, atOnce, func(n int) { f.must("kill", f.id(n), "KILL") })
 	f.each("delete", count, atOnce, func(n int) { f.must("delete", "--force", f.id(n)) })
 	f.empty()
@@ -62,6 +64,28 @@ func (f *fleet) measureList(count int) (tooSlow string) {
 		return fmt.Sprintf("list takes %v for each container; %v are allowed", each, listLimit)
 	}
 	return ""
+}
+
+// TestStressExecs: ten thousand execs in one container, twelve at a time, the exit
+// status of each its own.
+func TestStressExecs(t *testing.T) {
+	f := newFleet(t)
+	f.must("run", "--detach", "--bundle", f.bundle, f.id(0))
+	f.each("exec", scaled(t, 10_000), 12, func(n int) {
+		_, err := f.run("exec", f.id(0), "/bin/sh", "-c", fmt.Sprint("exit ", n%250))
+		status := 0
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			status = exit.ExitCode()
+		}
+		if status != n%250 {
+			t.Errorf("exec %d: status %d", n, status)
+		}
+	})
+	if out := f.must("ps", "--format", "json", f.id(0)); strings.Contains(out, ",") {
+		t.Errorf("left: %s", out)
+	}
+	f.must("delete", "--force", f.id(0))
+	f.empty()
 }
 
 // TestStressPauses: two hundred containers are paused and resumed while they are
