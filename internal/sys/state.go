@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flock takes a lock of the given mode (LOCK_SH, LOCK_EX, with LOCK_NB), flock(2).
-func Flock(fd, mode int) error { return flock(fd, mode) }
-
 // Unlinked tells whether the directory that fd refers to has been removed.
 func Unlinked(fd int) (bool, error) {
 	var st unix.Stat_t

@@ -94,9 +94,6 @@ func Watch(inotifyFD int, path string, mask uint32) (int, error) {
 	return unix.InotifyAddWatch(inotifyFD, path, mask)
 }
 
-// Unwatch removes a watch.
-func Unwatch(inotifyFD, watch int) { _, _ = unix.InotifyRmWatch(inotifyFD, uint32(watch)) }
-
 // FileEvents reads what has happened; nothing if nothing has.
 func FileEvents(inotifyFD int) ([]FileEvent, error) {
 	buf := make([]byte, 16<<10)
@@ -143,13 +140,6 @@ func OOMNotice(dir string) (int, error) {
 func Drain(eventFD int) {
 	var count [8]byte
 	_, _ = unix.Read(eventFD, count[:])
-}
-
-// Identity returns the device and inode numbers of what fd refers to.
-func Identity(fd int) (dev, ino uint64, err error) {
-	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
-	return uint64(st.Dev), st.Ino, err
 }
 
 // TerminalSize returns the columns and rows of a terminal.

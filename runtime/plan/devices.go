@@ -245,15 +245,3 @@ func (c *compiler) terminal() {
 	}
 	c.sendFD(Console, "hand it over", c.ptmx)
 }
-
-// sendFD sends the parent a mark with a descriptor, unix(7): the register lives
-// in the control message itself.
-func (c *compiler) sendFD(mark prog.Mark, doing string, fd prog.Reg) {
-	b := &c.b
-	control := b.Data(prog.Data{Text: "control", Bytes: prog.Words(20, uint64(linux.SOL_SOCKET)|uint64(linux.SCM_RIGHTS)<<32, 0), Cells: []prog.Cell{{Offset: 16, Reg: fd}}})
-	message := b.Struct("mark", prog.MarkBytes(mark, 0))
-	iov := b.Data(prog.Data{Text: "iov", Bytes: prog.Words(0, 8), Refs: []prog.Ref{{Offset: 0, To: int(message.Value)}}})
-	header := b.Data(prog.Data{Text: "{mark, SCM_RIGHTS " + b.RegName(fd) + "}", Bytes: prog.Words(0, 0, 0, 1, 0, 24, 0),
-		Refs: []prog.Ref{{Offset: 16, To: int(iov.Value)}, {Offset: 32, To: int(control.Value)}}})
-	b.Do(doing, prog.Sendmsg, c.gate.Arg(), header, flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"))
-}

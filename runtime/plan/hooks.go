@@ -64,11 +64,7 @@ func (c *compiler) hook(field string, h *specs.Hook, status string, to prog.Arg)
 	child, done := b.Label(), b.Label()
 
 	pidFD := b.Reg("pidfd")
-	control := b.Data(prog.Data{Text: "&pidfd", Bytes: prog.Words(20, uint64(linux.SOL_SOCKET)|uint64(linux.SCM_RIGHTS)<<32, 0), Cells: []prog.Cell{{Offset: 16, Reg: pidFD}}})
-	mark := b.Struct("mark", prog.MarkBytes(HookRuns, 0))
-	iov := b.Data(prog.Data{Text: "iov", Bytes: prog.Words(0, 8), Refs: []prog.Ref{{Offset: 0, To: int(mark.Value)}}})
-	message := b.Data(prog.Data{Text: "{mark, SCM_RIGHTS pidfd}", Bytes: prog.Words(0, 0, 0, 1, 0, 24, 0),
-		Refs: []prog.Ref{{Offset: 16, To: int(iov.Value)}, {Offset: 32, To: int(control.Value)}}})
+	message, control := c.fdMessage(HookRuns, pidFD)
 	ended := b.Struct("status", prog.MarkBytes(HookEnded, 0))
 
 	b.Do("rewind the state", prog.Lseek, state.Arg(), prog.Int(0), flags(linux.SEEK_SET, "SEEK_SET"))

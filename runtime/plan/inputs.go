@@ -92,3 +92,22 @@ func (c *compiler) inputs() {
 		m.length[5], m.first[5] = prog.Int(length), prog.Int(first)
 	}
 }
+
+// sendFD sends the parent a mark with a descriptor.
+func (c *compiler) sendFD(mark prog.Mark, doing string, fd prog.Reg) {
+	message, _ := c.fdMessage(mark, fd)
+	c.b.Do(doing, prog.Sendmsg, c.gate.Arg(), message, flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"))
+}
+
+// fdMessage is the argument of sendmsg(2) for a mark with a descriptor, unix(7),
+// and its control data: the register lives in that, at 16.
+func (c *compiler) fdMessage(mark prog.Mark, fd prog.Reg) (header, control prog.Arg) {
+	b := &c.b
+	name := b.RegName(fd)
+	control = b.Data(prog.Data{Text: "&" + name, Bytes: prog.Words(20, uint64(linux.SOL_SOCKET)|uint64(linux.SCM_RIGHTS)<<32, 0), Cells: []prog.Cell{{Offset: 16, Reg: fd}}})
+	message := b.Struct("mark", prog.MarkBytes(mark, 0))
+	iov := b.Data(prog.Data{Text: "iov", Bytes: prog.Words(0, 8), Refs: []prog.Ref{{Offset: 0, To: int(message.Value)}}})
+	header = b.Data(prog.Data{Text: "{mark, SCM_RIGHTS " + name + "}", Bytes: prog.Words(0, 0, 0, 1, 0, 24, 0),
+		Refs: []prog.Ref{{Offset: 16, To: int(iov.Value)}, {Offset: 32, To: int(control.Value)}}})
+	return header, control
+}

@@ -105,11 +105,7 @@ func (c *compiler) loadListeningFilter() {
 	}
 	b := &c.b
 	fd := b.Reg("listener")
-	control := b.Data(prog.Data{Text: "&listener", Bytes: prog.Words(20, uint64(linux.SOL_SOCKET)|uint64(linux.SCM_RIGHTS)<<32, 0), Cells: []prog.Cell{{Offset: 16, Reg: fd}}})
-	mark := b.Struct("mark", prog.MarkBytes(Listening, 0))
-	iov := b.Data(prog.Data{Text: "iov", Bytes: prog.Words(0, 8), Refs: []prog.Ref{{Offset: 0, To: int(mark.Value)}}})
-	message := b.Data(prog.Data{Text: "{mark, SCM_RIGHTS listener}", Bytes: prog.Words(0, 0, 0, 1, 0, 24, 0),
-		Refs: []prog.Ref{{Offset: 16, To: int(iov.Value)}, {Offset: 32, To: int(control.Value)}}})
+	message, _ := c.fdMessage(Listening, fd)
 	c.load().Ret = fd
 	b.From("linux.seccomp.listenerPath")
 	c.plan.Listener = b.Len()
