@@ -15,6 +15,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -170,9 +171,10 @@ func (s Store) Open(id string, mode int) (*State, error) {
 	}
 	err := state.read()
 	if errors.Is(err, os.ErrNotExist) {
-		if _, err := os.Stat(state.dir); err != nil {
+		busy := mode == Unlocked && state.beingMade() // or deleted
+		if _, err := os.Stat(state.dir); err != nil || busy {
 			state.Close()
-			return nil, notExist(id, err)
+			return nil, notExist(id, cmp.Or(err, os.ErrNotExist))
 		}
 		return state, ErrHalfMade
 	}

@@ -15,6 +15,8 @@ var excuses = []struct{ in, doing, from, reason string }{
 	{"hooks", "run /bin/", "hooks.poststart[1]", "as above"},
 	{"", "end with its creator", "", "reached only when create is killed: tests/root, TestRootKillCreate"},
 	{"full", "run on all CPUs", "", "the cpuset is the CPU that the caller is bound to; seen in the other cases"},
+	{"", "do not ignore SIGCANCEL", "", "no program that the C library links can be told to ignore it; tests/root, TestRootSignalsReset, has it so under make"},
+	{"", "do not ignore SIGSETXID", "", "as above"},
 	{"", "make sure", "", "it stops what only a mistake of ours could make of the numbers of descriptors"},
 	{"", "set newinstance", "", "Linux makes a new devpts for each mount since 4.7; the option is accepted and means nothing"},
 	{"", "close what is not the container's at execve", "", "the first is for hooks, and noticed there; the last for what a later step might open without O_CLOEXEC, which none does"},

@@ -23,7 +23,7 @@ import (
 // as a container like LXC's: to the login on its console, with its own cgroups
 // below ours, and down again by the signal that systemd takes for that.
 func TestRootSystemContainer(t *testing.T) {
-	testkit.Need(t, testkit.Root, testkit.CgroupV2, testkit.Systemd)
+	testkit.Need(t, testkit.Root, testkit.Systemd, testkit.CgroupV2)
 	testkit.NoLeaks(t)
 	v := newVessel(t, systemContainer, func(s *specs.Spec) { s.Root.Path = systemTree(t) })
 	master := receiveTerminal(t, filepath.Join(t.TempDir(), "s"), func(path string) { v.create("--console-socket", path) })

@@ -51,6 +51,8 @@ const (
 	SIGTSTP     = 20
 	SIGTTIN     = 21
 	SIGTTOU     = 22
+	SIGCANCEL   = 32 // of C libraries, as is the next: nptl(7)
+	SIGSETXID   = 33
 	SIGRTMIN    = 34 // the first that is no C library's own: signal(7)
 	SIG_SETMASK = 2
 
