@@ -205,7 +205,10 @@ func TestPullWrong(t *testing.T) {
 	if names, _, _ := to.Names(); len(names) != 0 || to.Has(bad) {
 		t.Errorf("names %v, blob %v", names, to.Has(bad))
 	}
-	if g, err := to.Collect(true); err != nil || len(g.Partials) != 0 {
+	// Of the others a part may be there: what was underway when the pull ended is
+	// resumed by the next one.
+	g, err := to.Collect(true)
+	if err != nil || slices.ContainsFunc(g.Partials, func(name string) bool { return strings.Contains(name, bad.Digest.Encoded()) }) {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
