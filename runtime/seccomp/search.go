@@ -31,27 +31,33 @@ func leaves(list []segment, a *Arch) []leaf {
 	return out
 }
 
-// frequent are calls that most programs make most of the time: the search is
-// balanced with them in view.
+// frequent are calls that most programs make often, and foremost those of them that
+// they make most often: the search is balanced with them in view.
 var frequent = [...]string{
-	"access", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_pwait", "epoll_wait", "fcntl", "fstat", "futex",
+	"access", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_pwait", "epoll_wait", "fadvise64", "fcntl", "fstat", "futex",
 	"getdents64", "getpid", "getxattr", "ioctl", "lgetxattr", "lseek", "lstat", "mmap", "mmap2", "mprotect", "munmap", "nanosleep", "newfstatat",
 	"open", "openat", "poll", "ppoll", "pread64", "read", "readlink", "readlinkat", "readv", "recvfrom", "recvmsg", "rt_sigaction",
 	"rt_sigprocmask", "sendmsg", "sendto", "stat", "statx", "write", "writev",
 }
 
+var foremost = [...]string{"close", "fcntl", "fstat", "futex", "getdents64", "mmap", "newfstatat", "openat", "read", "write"}
+
 // weigh returns the weight of each segment: 1, and more for each frequent call.
 func weigh(list []segment, a *Arch) []int {
-	const often = 64
+	const often, most = 64, 128
 	weights := make([]int, len(list))
 	for i := range weights {
 		weights[i] = 1
 	}
-	for _, name := range frequent {
-		if n, ok := a.Number(name); ok {
-			weights[sort.Search(len(list), func(i int) bool { return list[i].from > n })-1] += often
+	add := func(names []string, weight int) {
+		for _, name := range names {
+			if n, ok := a.Number(name); ok {
+				weights[sort.Search(len(list), func(i int) bool { return list[i].from > n })-1] += weight
+			}
 		}
 	}
+	add(frequent[:], often)
+	add(foremost[:], most)
 	return weights
 }
 
