@@ -22,6 +22,7 @@ import (
 const policy = `
 internal/fail       pure+syscall :
 internal/sys/linux  pure         : golang.org/x/sys/unix
+internal/decode     pure         : …/internal/fail github.com/go-json-experiment/json
 internal/trace                   :
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
 internal/command                 : …/internal/trace …/internal/fail …/internal/sys
@@ -32,7 +33,7 @@ specs               pure+embed   :
 runtime/prog        pure         : …/internal/sys/linux
 runtime/prog/progtest pure       : …/runtime/prog …/internal/sys/linux
 runtime/seccomp     pure         : …/internal/fail github.com/opencontainers/runtime-spec
-runtime/config      pure         : …/internal/fail …/internal/sys/linux …/runtime/seccomp github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
+runtime/config      pure         : …/internal/decode …/internal/fail …/internal/sys/linux …/runtime/seccomp github.com/opencontainers/runtime-spec
 runtime/facts       pure         :
 runtime/probe                    : …/runtime/facts …/internal/sys …/internal/sys/linux …/internal/fail
 runtime/cgroup/resources pure    : …/internal/fail …/internal/sys/linux …/runtime/facts github.com/opencontainers/runtime-spec

@@ -4,12 +4,10 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/coracle-oci/coracle/internal/decode"
 	"github.com/coracle-oci/coracle/internal/fail"
 )
 
@@ -19,20 +17,17 @@ import (
 //
 // The config is nil if the text is no JSON.
 func Check(data []byte) (*Config, []*fail.Error) {
-	if err := looksLikeJSON(data); err != nil {
-		return nil, []*fail.Error{asFinding(err)}
-	}
-	r := &reader{tokens: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), text: string(data), collects: true}
+	r := decode.Collect(Name, data)
 	c := new(Config)
 	spec(r, &c.Spec)
-	r.end()
-	if r.err != nil {
-		return nil, append(r.found, asFinding(r.err))
+	r.End()
+	if r.Err != nil {
+		return nil, append(r.Found, asFinding(r.Err))
 	}
-	c.Warnings = r.warnings
-	found := r.found
+	c.Warnings = r.Warnings
+	found := r.Found
 	for _, e := range Findings(c) {
-		if !Covers(r.found, e.Where) {
+		if !Covers(r.Found, e.Where) {
 			found = append(found, e)
 		}
 	}

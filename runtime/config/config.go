@@ -12,6 +12,8 @@ package config
 
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/decode"
 )
 
 // Name is the file that errors and warnings speak of.
@@ -39,16 +41,13 @@ type Config struct {
 // "config.json mounts[3].options[1]" where a value has the wrong type or does
 // not fit. Parse keeps no reference to data.
 func Parse(data []byte) (*Config, error) {
-	if err := looksLikeJSON(data); err != nil {
-		return nil, err
-	}
-	r := newReader(data)
+	r := decode.New(Name, data)
 	c := new(Config)
 	spec(r, &c.Spec)
-	r.end()
-	if r.err != nil {
-		return nil, r.err
+	r.End()
+	if r.Err != nil {
+		return nil, r.Err
 	}
-	c.Warnings = r.warnings
+	c.Warnings = r.Warnings
 	return c, nil
 }

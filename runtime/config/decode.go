@@ -3,108 +3,112 @@
 
 package config
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/decode"
+)
 
 // The decoders stand in the order of the spec: config.md here and in
 // decode_process.go, config-linux.md in the others. One function per object.
 
-func spec(r *reader, s *specs.Spec) {
-	r.object(func(name []byte) {
+func spec(r *decode.Reader, s *specs.Spec) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "ociVersion":
-			str(r, &s.Version)
+			decode.Str(r, &s.Version)
 		case "root":
-			pointer(r, &s.Root, root)
+			decode.Pointer(r, &s.Root, root)
 		case "mounts":
-			array(r, &s.Mounts, mount)
+			decode.Array(r, &s.Mounts, mount)
 		case "process":
-			pointer(r, &s.Process, process)
+			decode.Pointer(r, &s.Process, process)
 		case "hostname":
-			str(r, &s.Hostname)
+			decode.Str(r, &s.Hostname)
 		case "domainname":
-			str(r, &s.Domainname)
+			decode.Str(r, &s.Domainname)
 		case "hooks":
-			pointer(r, &s.Hooks, hooks)
+			decode.Pointer(r, &s.Hooks, hooks)
 		case "linux":
-			pointer(r, &s.Linux, linux)
+			decode.Pointer(r, &s.Linux, linux)
 		case "annotations":
-			dictionary(r, &s.Annotations, str)
+			decode.Dictionary(r, &s.Annotations, decode.Str)
 		case "vm", "solaris", "windows", "zos", "freebsd":
-			r.skip()
+			r.Skip()
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func root(r *reader, s *specs.Root) {
-	r.object(func(name []byte) {
+func root(r *decode.Reader, s *specs.Root) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "path":
-			str(r, &s.Path)
+			decode.Str(r, &s.Path)
 		case "readonly":
-			boolean(r, &s.Readonly)
+			decode.Bool(r, &s.Readonly)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func mount(r *reader, m *specs.Mount) {
-	r.object(func(name []byte) {
+func mount(r *decode.Reader, m *specs.Mount) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "destination":
-			str(r, &m.Destination)
+			decode.Str(r, &m.Destination)
 		case "type":
-			str(r, &m.Type)
+			decode.Str(r, &m.Type)
 		case "source":
-			str(r, &m.Source)
+			decode.Str(r, &m.Source)
 		case "options":
-			array(r, &m.Options, str)
+			decode.Array(r, &m.Options, decode.Str)
 		case "uidMappings":
-			array(r, &m.UIDMappings, idMapping)
+			decode.Array(r, &m.UIDMappings, idMapping)
 		case "gidMappings":
-			array(r, &m.GIDMappings, idMapping)
+			decode.Array(r, &m.GIDMappings, idMapping)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func hooks(r *reader, h *specs.Hooks) {
-	r.object(func(name []byte) {
+func hooks(r *decode.Reader, h *specs.Hooks) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "prestart":
-			array(r, &h.Prestart, hook)
+			decode.Array(r, &h.Prestart, hook)
 		case "createRuntime":
-			array(r, &h.CreateRuntime, hook)
+			decode.Array(r, &h.CreateRuntime, hook)
 		case "createContainer":
-			array(r, &h.CreateContainer, hook)
+			decode.Array(r, &h.CreateContainer, hook)
 		case "startContainer":
-			array(r, &h.StartContainer, hook)
+			decode.Array(r, &h.StartContainer, hook)
 		case "poststart":
-			array(r, &h.Poststart, hook)
+			decode.Array(r, &h.Poststart, hook)
 		case "poststop":
-			array(r, &h.Poststop, hook)
+			decode.Array(r, &h.Poststop, hook)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func hook(r *reader, h *specs.Hook) {
-	r.object(func(name []byte) {
+func hook(r *decode.Reader, h *specs.Hook) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "path":
-			str(r, &h.Path)
+			decode.Str(r, &h.Path)
 		case "args":
-			array(r, &h.Args, str)
+			decode.Array(r, &h.Args, decode.Str)
 		case "env":
-			array(r, &h.Env, str)
+			decode.Array(r, &h.Env, decode.Str)
 		case "timeout":
-			pointer(r, &h.Timeout, number)
+			decode.Pointer(r, &h.Timeout, decode.Number)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }

@@ -3,169 +3,173 @@
 
 package config
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-func linux(r *reader, l *specs.Linux) {
-	r.object(func(name []byte) {
+	"github.com/coracle-oci/coracle/internal/decode"
+)
+
+func linux(r *decode.Reader, l *specs.Linux) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "uidMappings":
-			array(r, &l.UIDMappings, idMapping)
+			decode.Array(r, &l.UIDMappings, idMapping)
 		case "gidMappings":
-			array(r, &l.GIDMappings, idMapping)
+			decode.Array(r, &l.GIDMappings, idMapping)
 		case "sysctl":
-			dictionary(r, &l.Sysctl, str)
+			decode.Dictionary(r, &l.Sysctl, decode.Str)
 		case "resources":
-			pointer(r, &l.Resources, resources)
+			decode.Pointer(r, &l.Resources, resources)
 		case "cgroupsPath":
-			str(r, &l.CgroupsPath)
+			decode.Str(r, &l.CgroupsPath)
 		case "namespaces":
-			array(r, &l.Namespaces, namespace)
+			decode.Array(r, &l.Namespaces, namespace)
 		case "devices":
-			array(r, &l.Devices, device)
+			decode.Array(r, &l.Devices, device)
 		case "netDevices":
-			dictionary(r, &l.NetDevices, netDevice)
+			decode.Dictionary(r, &l.NetDevices, netDevice)
 		case "seccomp":
-			pointer(r, &l.Seccomp, seccomp)
+			decode.Pointer(r, &l.Seccomp, seccomp)
 		case "rootfsPropagation":
-			str(r, &l.RootfsPropagation)
+			decode.Str(r, &l.RootfsPropagation)
 		case "maskedPaths":
-			array(r, &l.MaskedPaths, str)
+			decode.Array(r, &l.MaskedPaths, decode.Str)
 		case "readonlyPaths":
-			array(r, &l.ReadonlyPaths, str)
+			decode.Array(r, &l.ReadonlyPaths, decode.Str)
 		case "mountLabel":
-			str(r, &l.MountLabel)
+			decode.Str(r, &l.MountLabel)
 		case "intelRdt":
-			pointer(r, &l.IntelRdt, intelRdt)
+			decode.Pointer(r, &l.IntelRdt, intelRdt)
 		case "memoryPolicy":
-			pointer(r, &l.MemoryPolicy, memoryPolicy)
+			decode.Pointer(r, &l.MemoryPolicy, memoryPolicy)
 		case "personality":
-			pointer(r, &l.Personality, personality)
+			decode.Pointer(r, &l.Personality, personality)
 		case "timeOffsets":
-			dictionary(r, &l.TimeOffsets, timeOffset)
+			decode.Dictionary(r, &l.TimeOffsets, timeOffset)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func namespace(r *reader, n *specs.LinuxNamespace) {
-	r.object(func(name []byte) {
+func namespace(r *decode.Reader, n *specs.LinuxNamespace) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			str(r, &n.Type)
+			decode.Str(r, &n.Type)
 		case "path":
-			str(r, &n.Path)
+			decode.Str(r, &n.Path)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func idMapping(r *reader, m *specs.LinuxIDMapping) {
-	r.object(func(name []byte) {
+func idMapping(r *decode.Reader, m *specs.LinuxIDMapping) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "containerID":
-			number(r, &m.ContainerID)
+			decode.Number(r, &m.ContainerID)
 		case "hostID":
-			number(r, &m.HostID)
+			decode.Number(r, &m.HostID)
 		case "size":
-			number(r, &m.Size)
+			decode.Number(r, &m.Size)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func device(r *reader, d *specs.LinuxDevice) {
-	r.object(func(name []byte) {
+func device(r *decode.Reader, d *specs.LinuxDevice) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "path":
-			str(r, &d.Path)
+			decode.Str(r, &d.Path)
 		case "type":
-			str(r, &d.Type)
+			decode.Str(r, &d.Type)
 		case "major":
-			number(r, &d.Major)
+			decode.Number(r, &d.Major)
 		case "minor":
-			number(r, &d.Minor)
+			decode.Number(r, &d.Minor)
 		case "fileMode":
-			pointer(r, &d.FileMode, number)
+			decode.Pointer(r, &d.FileMode, decode.Number)
 		case "uid":
-			pointer(r, &d.UID, number)
+			decode.Pointer(r, &d.UID, decode.Number)
 		case "gid":
-			pointer(r, &d.GID, number)
+			decode.Pointer(r, &d.GID, decode.Number)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func netDevice(r *reader, d *specs.LinuxNetDevice) {
-	r.object(func(name []byte) {
+func netDevice(r *decode.Reader, d *specs.LinuxNetDevice) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "name":
-			str(r, &d.Name)
+			decode.Str(r, &d.Name)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func intelRdt(r *reader, i *specs.LinuxIntelRdt) {
-	r.object(func(name []byte) {
+func intelRdt(r *decode.Reader, i *specs.LinuxIntelRdt) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "closID":
-			str(r, &i.ClosID)
+			decode.Str(r, &i.ClosID)
 		case "schemata":
-			array(r, &i.Schemata, str)
+			decode.Array(r, &i.Schemata, decode.Str)
 		case "l3CacheSchema":
-			str(r, &i.L3CacheSchema)
+			decode.Str(r, &i.L3CacheSchema)
 		case "memBwSchema":
-			str(r, &i.MemBwSchema)
+			decode.Str(r, &i.MemBwSchema)
 		case "enableMonitoring":
-			boolean(r, &i.EnableMonitoring)
+			decode.Bool(r, &i.EnableMonitoring)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func memoryPolicy(r *reader, p *specs.LinuxMemoryPolicy) {
-	r.object(func(name []byte) {
+func memoryPolicy(r *decode.Reader, p *specs.LinuxMemoryPolicy) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "mode":
-			str(r, &p.Mode)
+			decode.Str(r, &p.Mode)
 		case "nodes":
-			str(r, &p.Nodes)
+			decode.Str(r, &p.Nodes)
 		case "flags":
-			array(r, &p.Flags, str)
+			decode.Array(r, &p.Flags, decode.Str)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func personality(r *reader, p *specs.LinuxPersonality) {
-	r.object(func(name []byte) {
+func personality(r *decode.Reader, p *specs.LinuxPersonality) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "domain":
-			str(r, &p.Domain)
+			decode.Str(r, &p.Domain)
 		case "flags":
-			array(r, &p.Flags, str)
+			decode.Array(r, &p.Flags, decode.Str)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func timeOffset(r *reader, o *specs.LinuxTimeOffset) {
-	r.object(func(name []byte) {
+func timeOffset(r *decode.Reader, o *specs.LinuxTimeOffset) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "secs":
-			number(r, &o.Secs)
+			decode.Number(r, &o.Secs)
 		case "nanosecs":
-			number(r, &o.Nanosecs)
+			decode.Number(r, &o.Nanosecs)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }

@@ -3,160 +3,164 @@
 
 package config
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-func process(r *reader, p *specs.Process) {
-	r.object(func(name []byte) {
+	"github.com/coracle-oci/coracle/internal/decode"
+)
+
+func process(r *decode.Reader, p *specs.Process) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "terminal":
-			boolean(r, &p.Terminal)
+			decode.Bool(r, &p.Terminal)
 		case "consoleSize":
-			pointer(r, &p.ConsoleSize, consoleSize)
+			decode.Pointer(r, &p.ConsoleSize, consoleSize)
 		case "user":
 			user(r, &p.User)
 		case "args":
-			array(r, &p.Args, str)
+			decode.Array(r, &p.Args, decode.Str)
 		case "commandLine":
-			r.skip() // Windows only
+			r.Skip() // Windows only
 		case "env":
-			array(r, &p.Env, str)
+			decode.Array(r, &p.Env, decode.Str)
 		case "cwd":
-			str(r, &p.Cwd)
+			decode.Str(r, &p.Cwd)
 		case "capabilities":
-			pointer(r, &p.Capabilities, capabilities)
+			decode.Pointer(r, &p.Capabilities, capabilities)
 		case "rlimits":
-			array(r, &p.Rlimits, rlimit)
+			decode.Array(r, &p.Rlimits, rlimit)
 		case "noNewPrivileges":
-			boolean(r, &p.NoNewPrivileges)
+			decode.Bool(r, &p.NoNewPrivileges)
 		case "apparmorProfile":
-			str(r, &p.ApparmorProfile)
+			decode.Str(r, &p.ApparmorProfile)
 		case "oomScoreAdj":
-			pointer(r, &p.OOMScoreAdj, number)
+			decode.Pointer(r, &p.OOMScoreAdj, decode.Number)
 		case "scheduler":
-			pointer(r, &p.Scheduler, scheduler)
+			decode.Pointer(r, &p.Scheduler, scheduler)
 		case "selinuxLabel":
-			str(r, &p.SelinuxLabel)
+			decode.Str(r, &p.SelinuxLabel)
 		case "ioPriority":
-			pointer(r, &p.IOPriority, ioPriority)
+			decode.Pointer(r, &p.IOPriority, ioPriority)
 		case "execCPUAffinity":
-			pointer(r, &p.ExecCPUAffinity, execCPUAffinity)
+			decode.Pointer(r, &p.ExecCPUAffinity, execCPUAffinity)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func consoleSize(r *reader, b *specs.Box) {
-	r.object(func(name []byte) {
+func consoleSize(r *decode.Reader, b *specs.Box) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "height":
-			number(r, &b.Height)
+			decode.Number(r, &b.Height)
 		case "width":
-			number(r, &b.Width)
+			decode.Number(r, &b.Width)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func user(r *reader, u *specs.User) {
-	r.object(func(name []byte) {
+func user(r *decode.Reader, u *specs.User) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "uid":
-			number(r, &u.UID)
+			decode.Number(r, &u.UID)
 		case "gid":
-			number(r, &u.GID)
+			decode.Number(r, &u.GID)
 		case "umask":
-			pointer(r, &u.Umask, number)
+			decode.Pointer(r, &u.Umask, decode.Number)
 		case "additionalGids":
-			array(r, &u.AdditionalGids, number)
+			decode.Array(r, &u.AdditionalGids, decode.Number)
 		case "username":
-			r.skip() // Windows only
+			r.Skip() // Windows only
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func capabilities(r *reader, c *specs.LinuxCapabilities) {
-	r.object(func(name []byte) {
+func capabilities(r *decode.Reader, c *specs.LinuxCapabilities) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "bounding":
-			array(r, &c.Bounding, str)
+			decode.Array(r, &c.Bounding, decode.Str)
 		case "effective":
-			array(r, &c.Effective, str)
+			decode.Array(r, &c.Effective, decode.Str)
 		case "inheritable":
-			array(r, &c.Inheritable, str)
+			decode.Array(r, &c.Inheritable, decode.Str)
 		case "permitted":
-			array(r, &c.Permitted, str)
+			decode.Array(r, &c.Permitted, decode.Str)
 		case "ambient":
-			array(r, &c.Ambient, str)
+			decode.Array(r, &c.Ambient, decode.Str)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func rlimit(r *reader, l *specs.POSIXRlimit) {
-	r.object(func(name []byte) {
+func rlimit(r *decode.Reader, l *specs.POSIXRlimit) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			str(r, &l.Type)
+			decode.Str(r, &l.Type)
 		case "hard":
-			number(r, &l.Hard)
+			decode.Number(r, &l.Hard)
 		case "soft":
-			number(r, &l.Soft)
+			decode.Number(r, &l.Soft)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func scheduler(r *reader, s *specs.Scheduler) {
-	r.object(func(name []byte) {
+func scheduler(r *decode.Reader, s *specs.Scheduler) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "policy":
-			str(r, &s.Policy)
+			decode.Str(r, &s.Policy)
 		case "nice":
-			number(r, &s.Nice)
+			decode.Number(r, &s.Nice)
 		case "priority":
-			number(r, &s.Priority)
+			decode.Number(r, &s.Priority)
 		case "flags":
-			array(r, &s.Flags, str)
+			decode.Array(r, &s.Flags, decode.Str)
 		case "runtime":
-			number(r, &s.Runtime)
+			decode.Number(r, &s.Runtime)
 		case "deadline":
-			number(r, &s.Deadline)
+			decode.Number(r, &s.Deadline)
 		case "period":
-			number(r, &s.Period)
+			decode.Number(r, &s.Period)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func ioPriority(r *reader, p *specs.LinuxIOPriority) {
-	r.object(func(name []byte) {
+func ioPriority(r *decode.Reader, p *specs.LinuxIOPriority) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "class":
-			str(r, &p.Class)
+			decode.Str(r, &p.Class)
 		case "priority":
-			number(r, &p.Priority)
+			decode.Number(r, &p.Priority)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func execCPUAffinity(r *reader, a *specs.CPUAffinity) {
-	r.object(func(name []byte) {
+func execCPUAffinity(r *decode.Reader, a *specs.CPUAffinity) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "initial":
-			str(r, &a.Initial)
+			decode.Str(r, &a.Initial)
 		case "final":
-			str(r, &a.Final)
+			decode.Str(r, &a.Final)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }

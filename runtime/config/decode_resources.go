@@ -3,222 +3,226 @@
 
 package config
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-func resources(r *reader, s *specs.LinuxResources) {
-	r.object(func(name []byte) {
+	"github.com/coracle-oci/coracle/internal/decode"
+)
+
+func resources(r *decode.Reader, s *specs.LinuxResources) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "devices":
-			array(r, &s.Devices, deviceRule)
+			decode.Array(r, &s.Devices, deviceRule)
 		case "memory":
-			pointer(r, &s.Memory, memory)
+			decode.Pointer(r, &s.Memory, memory)
 		case "cpu":
-			pointer(r, &s.CPU, cpu)
+			decode.Pointer(r, &s.CPU, cpu)
 		case "pids":
-			pointer(r, &s.Pids, pids)
+			decode.Pointer(r, &s.Pids, pids)
 		case "blockIO":
-			pointer(r, &s.BlockIO, blockIO)
+			decode.Pointer(r, &s.BlockIO, blockIO)
 		case "hugepageLimits":
-			array(r, &s.HugepageLimits, hugepageLimit)
+			decode.Array(r, &s.HugepageLimits, hugepageLimit)
 		case "network":
-			pointer(r, &s.Network, network)
+			decode.Pointer(r, &s.Network, network)
 		case "rdma":
-			dictionary(r, &s.Rdma, rdma)
+			decode.Dictionary(r, &s.Rdma, rdma)
 		case "unified":
-			dictionary(r, &s.Unified, str)
+			decode.Dictionary(r, &s.Unified, decode.Str)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func deviceRule(r *reader, d *specs.LinuxDeviceCgroup) {
-	r.object(func(name []byte) {
+func deviceRule(r *decode.Reader, d *specs.LinuxDeviceCgroup) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "allow":
-			boolean(r, &d.Allow)
+			decode.Bool(r, &d.Allow)
 		case "type":
-			str(r, &d.Type)
+			decode.Str(r, &d.Type)
 		case "major":
-			pointer(r, &d.Major, number)
+			decode.Pointer(r, &d.Major, decode.Number)
 		case "minor":
-			pointer(r, &d.Minor, number)
+			decode.Pointer(r, &d.Minor, decode.Number)
 		case "access":
-			str(r, &d.Access)
+			decode.Str(r, &d.Access)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func memory(r *reader, m *specs.LinuxMemory) {
-	r.object(func(name []byte) {
+func memory(r *decode.Reader, m *specs.LinuxMemory) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "limit":
-			pointer(r, &m.Limit, number)
+			decode.Pointer(r, &m.Limit, decode.Number)
 		case "reservation":
-			pointer(r, &m.Reservation, number)
+			decode.Pointer(r, &m.Reservation, decode.Number)
 		case "swap":
-			pointer(r, &m.Swap, number)
+			decode.Pointer(r, &m.Swap, decode.Number)
 		case "kernel":
-			pointer(r, &m.Kernel, number)
+			decode.Pointer(r, &m.Kernel, decode.Number)
 		case "kernelTCP":
-			pointer(r, &m.KernelTCP, number)
+			decode.Pointer(r, &m.KernelTCP, decode.Number)
 		case "swappiness":
-			pointer(r, &m.Swappiness, number)
+			decode.Pointer(r, &m.Swappiness, decode.Number)
 		case "disableOOMKiller":
-			pointer(r, &m.DisableOOMKiller, boolean)
+			decode.Pointer(r, &m.DisableOOMKiller, decode.Bool)
 		case "useHierarchy":
-			pointer(r, &m.UseHierarchy, boolean)
+			decode.Pointer(r, &m.UseHierarchy, decode.Bool)
 		case "checkBeforeUpdate":
-			pointer(r, &m.CheckBeforeUpdate, boolean)
+			decode.Pointer(r, &m.CheckBeforeUpdate, decode.Bool)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func cpu(r *reader, c *specs.LinuxCPU) {
-	r.object(func(name []byte) {
+func cpu(r *decode.Reader, c *specs.LinuxCPU) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "shares":
-			pointer(r, &c.Shares, number)
+			decode.Pointer(r, &c.Shares, decode.Number)
 		case "quota":
-			pointer(r, &c.Quota, number)
+			decode.Pointer(r, &c.Quota, decode.Number)
 		case "burst":
-			pointer(r, &c.Burst, number)
+			decode.Pointer(r, &c.Burst, decode.Number)
 		case "period":
-			pointer(r, &c.Period, number)
+			decode.Pointer(r, &c.Period, decode.Number)
 		case "realtimeRuntime":
-			pointer(r, &c.RealtimeRuntime, number)
+			decode.Pointer(r, &c.RealtimeRuntime, decode.Number)
 		case "realtimePeriod":
-			pointer(r, &c.RealtimePeriod, number)
+			decode.Pointer(r, &c.RealtimePeriod, decode.Number)
 		case "cpus":
-			str(r, &c.Cpus)
+			decode.Str(r, &c.Cpus)
 		case "mems":
-			str(r, &c.Mems)
+			decode.Str(r, &c.Mems)
 		case "idle":
-			pointer(r, &c.Idle, number)
+			decode.Pointer(r, &c.Idle, decode.Number)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func pids(r *reader, p *specs.LinuxPids) {
-	r.object(func(name []byte) {
+func pids(r *decode.Reader, p *specs.LinuxPids) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "limit":
-			pointer(r, &p.Limit, number)
+			decode.Pointer(r, &p.Limit, decode.Number)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func blockIO(r *reader, b *specs.LinuxBlockIO) {
-	r.object(func(name []byte) {
+func blockIO(r *decode.Reader, b *specs.LinuxBlockIO) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "weight":
-			pointer(r, &b.Weight, number)
+			decode.Pointer(r, &b.Weight, decode.Number)
 		case "leafWeight":
-			pointer(r, &b.LeafWeight, number)
+			decode.Pointer(r, &b.LeafWeight, decode.Number)
 		case "weightDevice":
-			array(r, &b.WeightDevice, weightDevice)
+			decode.Array(r, &b.WeightDevice, weightDevice)
 		case "throttleReadBpsDevice":
-			array(r, &b.ThrottleReadBpsDevice, throttleDevice)
+			decode.Array(r, &b.ThrottleReadBpsDevice, throttleDevice)
 		case "throttleWriteBpsDevice":
-			array(r, &b.ThrottleWriteBpsDevice, throttleDevice)
+			decode.Array(r, &b.ThrottleWriteBpsDevice, throttleDevice)
 		case "throttleReadIOPSDevice":
-			array(r, &b.ThrottleReadIOPSDevice, throttleDevice)
+			decode.Array(r, &b.ThrottleReadIOPSDevice, throttleDevice)
 		case "throttleWriteIOPSDevice":
-			array(r, &b.ThrottleWriteIOPSDevice, throttleDevice)
+			decode.Array(r, &b.ThrottleWriteIOPSDevice, throttleDevice)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func weightDevice(r *reader, d *specs.LinuxWeightDevice) {
-	r.object(func(name []byte) {
+func weightDevice(r *decode.Reader, d *specs.LinuxWeightDevice) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "major":
-			number(r, &d.Major)
+			decode.Number(r, &d.Major)
 		case "minor":
-			number(r, &d.Minor)
+			decode.Number(r, &d.Minor)
 		case "weight":
-			pointer(r, &d.Weight, number)
+			decode.Pointer(r, &d.Weight, decode.Number)
 		case "leafWeight":
-			pointer(r, &d.LeafWeight, number)
+			decode.Pointer(r, &d.LeafWeight, decode.Number)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func throttleDevice(r *reader, d *specs.LinuxThrottleDevice) {
-	r.object(func(name []byte) {
+func throttleDevice(r *decode.Reader, d *specs.LinuxThrottleDevice) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "major":
-			number(r, &d.Major)
+			decode.Number(r, &d.Major)
 		case "minor":
-			number(r, &d.Minor)
+			decode.Number(r, &d.Minor)
 		case "rate":
-			number(r, &d.Rate)
+			decode.Number(r, &d.Rate)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func hugepageLimit(r *reader, l *specs.LinuxHugepageLimit) {
-	r.object(func(name []byte) {
+func hugepageLimit(r *decode.Reader, l *specs.LinuxHugepageLimit) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "pageSize":
-			str(r, &l.Pagesize)
+			decode.Str(r, &l.Pagesize)
 		case "limit":
-			number(r, &l.Limit)
+			decode.Number(r, &l.Limit)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func network(r *reader, n *specs.LinuxNetwork) {
-	r.object(func(name []byte) {
+func network(r *decode.Reader, n *specs.LinuxNetwork) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "classID":
-			pointer(r, &n.ClassID, number)
+			decode.Pointer(r, &n.ClassID, decode.Number)
 		case "priorities":
-			array(r, &n.Priorities, interfacePriority)
+			decode.Array(r, &n.Priorities, interfacePriority)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func interfacePriority(r *reader, p *specs.LinuxInterfacePriority) {
-	r.object(func(name []byte) {
+func interfacePriority(r *decode.Reader, p *specs.LinuxInterfacePriority) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "name":
-			str(r, &p.Name)
+			decode.Str(r, &p.Name)
 		case "priority":
-			number(r, &p.Priority)
+			decode.Number(r, &p.Priority)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func rdma(r *reader, l *specs.LinuxRdma) {
-	r.object(func(name []byte) {
+func rdma(r *decode.Reader, l *specs.LinuxRdma) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "hcaHandles":
-			pointer(r, &l.HcaHandles, number)
+			decode.Pointer(r, &l.HcaHandles, decode.Number)
 		case "hcaObjects":
-			pointer(r, &l.HcaObjects, number)
+			decode.Pointer(r, &l.HcaObjects, decode.Number)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }

@@ -3,61 +3,65 @@
 
 package config
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-func seccomp(r *reader, s *specs.LinuxSeccomp) {
-	r.object(func(name []byte) {
+	"github.com/coracle-oci/coracle/internal/decode"
+)
+
+func seccomp(r *decode.Reader, s *specs.LinuxSeccomp) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "defaultAction":
-			str(r, &s.DefaultAction)
+			decode.Str(r, &s.DefaultAction)
 		case "defaultErrnoRet":
-			pointer(r, &s.DefaultErrnoRet, number)
+			decode.Pointer(r, &s.DefaultErrnoRet, decode.Number)
 		case "architectures":
-			array(r, &s.Architectures, str)
+			decode.Array(r, &s.Architectures, decode.Str)
 		case "flags":
-			array(r, &s.Flags, str)
+			decode.Array(r, &s.Flags, decode.Str)
 		case "listenerPath":
-			str(r, &s.ListenerPath)
+			decode.Str(r, &s.ListenerPath)
 		case "listenerMetadata":
-			str(r, &s.ListenerMetadata)
+			decode.Str(r, &s.ListenerMetadata)
 		case "syscalls":
-			array(r, &s.Syscalls, syscall)
+			decode.Array(r, &s.Syscalls, syscall)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func syscall(r *reader, s *specs.LinuxSyscall) {
-	r.object(func(name []byte) {
+func syscall(r *decode.Reader, s *specs.LinuxSyscall) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "names":
-			array(r, &s.Names, str)
+			decode.Array(r, &s.Names, decode.Str)
 		case "action":
-			str(r, &s.Action)
+			decode.Str(r, &s.Action)
 		case "errnoRet":
-			pointer(r, &s.ErrnoRet, number)
+			decode.Pointer(r, &s.ErrnoRet, decode.Number)
 		case "args":
-			array(r, &s.Args, syscallArg)
+			decode.Array(r, &s.Args, syscallArg)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }
 
-func syscallArg(r *reader, a *specs.LinuxSeccompArg) {
-	r.object(func(name []byte) {
+func syscallArg(r *decode.Reader, a *specs.LinuxSeccompArg) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "index":
-			number(r, &a.Index)
+			decode.Number(r, &a.Index)
 		case "value":
-			number(r, &a.Value)
+			decode.Number(r, &a.Value)
 		case "valueTwo":
-			number(r, &a.ValueTwo)
+			decode.Number(r, &a.ValueTwo)
 		case "op":
-			str(r, &a.Op)
+			decode.Str(r, &a.Op)
 		default:
-			r.unknown()
+			r.Unknown()
 		}
 	})
 }

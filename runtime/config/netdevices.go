@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/decode"
 )
 
 // netDevices checks linux.netDevices. A name with "%d" stands for the first number
@@ -21,7 +23,7 @@ func (v *validator) netDevices(devices map[string]specs.LinuxNetDevice) {
 	const what = `is no name of a network device: up to 15 bytes without spaces, "/" and ":"`
 	taken := map[string]string{}
 	for _, name := range sorted(devices) {
-		field, to := "linux.netDevices"+member(false, name), devices[name].Name
+		field, to := "linux.netDevices"+decode.Member(false, name), devices[name].Name
 		if !deviceName(name) {
 			v.refuse(path("%s", field), what)
 		}

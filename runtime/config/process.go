@@ -4,9 +4,9 @@
 package config
 
 import (
-	"strings"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/decode"
 )
 
 // MostCPUs is more than any kernel can be built for: NR_CPUS is at most 8192.
@@ -15,20 +15,14 @@ const MostCPUs = 8192
 // ParseProcess decodes a process that stands alone, as "exec --process" gets it;
 // errors and warnings name where instead of config.json.
 func ParseProcess(data []byte, where string) (p *specs.Process, warnings []string, err error) {
-	if err := looksLikeJSON(data); err != nil {
-		return nil, nil, renamed(err, where)
-	}
-	r := newReader(data)
+	r := decode.New(where, data)
 	p = new(specs.Process)
 	process(r, p)
-	r.end()
-	if r.err != nil {
-		return nil, nil, renamed(r.err, where)
+	r.End()
+	if r.Err != nil {
+		return nil, nil, r.Err
 	}
-	for _, w := range r.warnings {
-		warnings = append(warnings, where+strings.TrimPrefix(w, Name))
-	}
-	return p, warnings, nil
+	return p, r.Warnings, nil
 }
 
 // ValidateProcess judges the process of a config, and nothing else of it.

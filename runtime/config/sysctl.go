@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/decode"
 )
 
 // SysctlPath returns the file below /proc/sys of a sysctl's name: "net/ipv4/ip_forward"
@@ -60,7 +62,7 @@ func (v *validator) sysctl(values map[string]string) {
 		return
 	}
 	for _, name := range sorted(values) {
-		where := path("linux.sysctl%s", member(false, name))
+		where := path("linux.sysctl%s", decode.Member(false, name))
 		file, ok := SysctlPath(name)
 		kind := sysctlNamespace(file)
 		switch {

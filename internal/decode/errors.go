@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The coracle authors
 
-package config
+package decode
 
 import (
 	"bytes"
@@ -17,20 +17,20 @@ import (
 
 // looksLikeJSON refuses what is no JSON object at all, in words that fit better
 // than those of a tokenizer which stumbles over the first byte.
-func looksLikeJSON(data []byte) error {
+func looksLikeJSON(name string, data []byte) error {
 	rest := bytes.TrimLeft(data, " \t\r\n")
 	switch {
 	case len(rest) == 0:
-		return fail.At(Name, "is empty")
+		return fail.At(name, "is empty")
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		return &fail.Error{Where: Name, Doing: "begins with a byte order mark", Hint: "save it as plain UTF-8"}
+		return &fail.Error{Where: name, Doing: "begins with a byte order mark", Hint: "save it as plain UTF-8"}
 	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
-		return &fail.Error{Where: Name, Doing: "is UTF-16", Hint: "save it as plain UTF-8"}
+		return &fail.Error{Where: name, Doing: "is UTF-16", Hint: "save it as plain UTF-8"}
 	case rest[0] != '{':
 		if kind := jsontext.Value(rest[:1]).Kind(); kind != 0 && kind != '}' && kind != ']' {
-			return fail.At(Name, "must be an object, not "+kindName(kind))
+			return fail.At(name, "must be an object, not "+kindName(kind))
 		}
-		return &fail.Error{Where: Name, Doing: "is not JSON: it begins with " + strconv.QuoteRuneToASCII(firstRune(rest))}
+		return &fail.Error{Where: name, Doing: "is not JSON: it begins with " + strconv.QuoteRuneToASCII(firstRune(rest))}
 	}
 	return nil
 }
@@ -40,22 +40,22 @@ func firstRune(b []byte) rune {
 	return first
 }
 
-// bad notes that the value read last is wrong.
-func (r *reader) bad(what string) {
-	if r.err != nil {
+// Bad notes that the value read last is wrong.
+func (r *Reader) Bad(what string) {
+	if r.Err != nil {
 		return
 	}
-	e := fail.At(strings.TrimRight(Name+" "+r.path(), " "), what)
+	e := fail.At(strings.TrimRight(r.Name+" "+r.path(), " "), what)
 	if r.collects {
-		r.found = append(r.found, e)
+		r.Found = append(r.Found, e)
 		return
 	}
-	r.err = e
+	r.Err = e
 }
 
 // wrong notes that the value read last is of another type than the spec's.
-func (r *reader) wrong(want, got jsontext.Kind) {
-	r.bad("must be " + kindName(want) + ", not " + kindName(got))
+func (r *Reader) wrong(want, got jsontext.Kind) {
+	r.Bad("must be " + kindName(want) + ", not " + kindName(got))
 }
 
 func kindName(kind jsontext.Kind) string {
@@ -76,8 +76,8 @@ func kindName(kind jsontext.Kind) string {
 }
 
 // syntax notes an error of the tokenizer.
-func (r *reader) syntax(err error) {
-	if r.err != nil {
+func (r *Reader) syntax(err error) {
+	if r.Err != nil {
 		return
 	}
 	at, what := r.tokens.InputOffset(), err.Error()
@@ -90,11 +90,11 @@ func (r *reader) syntax(err error) {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		at, what = int64(len(r.text)), "the text ends too early"
 	}
-	r.err = fail.At(r.position(at), what)
+	r.Err = fail.At(r.position(at), what)
 }
 
 // duplicate names the property at an offset, which stands there for the second time.
-func (r *reader) duplicate(at int64) string {
+func (r *Reader) duplicate(at int64) string {
 	name := "a name"
 	rest := strings.TrimLeft(r.text[at:], " \t\r\n,")
 	if raw, err := jsontext.NewDecoder(strings.NewReader(rest)).ReadValue(); err == nil {
@@ -104,16 +104,16 @@ func (r *reader) duplicate(at int64) string {
 }
 
 // position returns "config.json:3:17": line and column in bytes, both from 1.
-func (r *reader) position(offset int64) string {
+func (r *Reader) position(offset int64) string {
 	before := r.text[:min(offset, int64(len(r.text)))]
 	line := 1 + strings.Count(before, "\n")
 	column := len(before) - strings.LastIndexByte(before, '\n')
-	return Name + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
+	return r.Name + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
 }
 
 // path returns where the token read last stands: "mounts[3].options[1]". It is
 // the JSON pointer in the form in which people write it.
-func (r *reader) path() string {
+func (r *Reader) path() string {
 	var b strings.Builder
 	level := 0
 	for name := range r.tokens.StackPointer().Tokens() {
@@ -121,16 +121,16 @@ func (r *reader) path() string {
 		if kind, _ := r.tokens.StackIndex(level + 1); kind == '[' {
 			b.WriteString("[" + name + "]")
 		} else {
-			b.WriteString(member(b.Len() == 0, name))
+			b.WriteString(Member(b.Len() == 0, name))
 		}
 		level++
 	}
 	return b.String()
 }
 
-// member returns a property's name as a path has it: quoted in brackets where a
+// Member returns a property's name as a path has it: quoted in brackets where a
 // dot would mislead, as in sysctl["net.ipv4.ip_forward"].
-func member(first bool, name string) string {
+func Member(first bool, name string) string {
 	switch {
 	case name == "" || strings.ContainsAny(name, ".[]\" \t\n"):
 		return "[" + strconv.Quote(name) + "]"
