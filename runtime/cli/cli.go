@@ -130,7 +130,10 @@ func store(c *command.Call) (container.Store, error) {
 	case c.Given("cgroup-manager") && !slices.Contains(managers, c.String("cgroup-manager")):
 		return container.Store{}, fail.At("--cgroup-manager", strconv.Quote(c.String("cgroup-manager"))+" is none of cgroupfs, systemd and disabled")
 	}
-	return container.Store{Root: root}, nil
+	return container.Store{Root: root, Tell: func(format string, args ...any) {
+		c.Warn(format, args...)
+		c.Flush()
+	}}, nil
 }
 
 // managers are crun's names, in the order of plan's.

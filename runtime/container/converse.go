@@ -25,19 +25,17 @@ import (
 // converse answers the program at its gates until all is made. What it gets is a
 // mark, or which step failed; nothing at all means that the process is gone.
 func (m *maker) converse() error {
-	hooks := hookWatch{hooks: m.spec.Hooks, output: m.hookOutput}
+	hooks := hookSequence{tell: m.state.tell, output: m.hookOutput}
+	defer hooks.leave()
 	for {
-		report, fds, err := m.receive(hooks.timeLeft())
+		if err := hooks.await(m.gate); err != nil {
+			return err
+		}
+		report, fds, err := m.receive(patience)
 		if err != nil {
 			return err
 		}
 		switch {
-		case report == nil && fds == nil && hooks.running():
-			if hooks.expired {
-				return stuck(cmp.Or(m.process, m.pid))
-			}
-			hooks.expire()
-			continue
 		case report == nil && fds == nil:
 			return stuck(cmp.Or(m.process, m.pid))
 		case report == nil:
@@ -53,7 +51,7 @@ func (m *maker) converse() error {
 		case plan.Root:
 			m.root = fds[0]
 		case plan.HookRuns:
-			hooks.begin(fds[0], "createContainer")
+			err = hooks.begin(fds[0], "createContainer", m.spec.Hooks.CreateContainer)
 		case plan.HookEnded:
 			hooks.end(report.Value)
 		case plan.AtMaps:
@@ -122,7 +120,7 @@ func (m *maker) act(h *plan.HostStep) error {
 		return mapIDs(h.Path, m.pid, h.Value)
 	case plan.RunHook:
 		m.hooked = true
-		return m.state.runHook(h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
+		return m.state.runHook(where(h.From), h.Hook, m.state.OCI(Status(h.Value), m.state.PID))
 	}
 	return m.record(h)
 }
@@ -222,58 +220,61 @@ func (m *maker) hookOutput() string {
 	if m.output == 0 || m.inputs[m.output] < 0 {
 		return ""
 	}
-	text, _ := sys.ReadAt(m.inputs[m.output], 4096)
-	return strings.TrimSpace(string(text))
+	return hookText(m.inputs[m.output])
 }
 
-// A hookWatch watches the hook that runs in the container: its time, and what
-// became of it.
-type hookWatch struct {
-	hooks    *specs.Hooks
-	output   func() string
-	kind     string
-	count    int // of the hooks of this kind that have begun
-	pidFD    int
-	deadline int // sys.Monotonic; 0: no hook, or one without a limit
-	expired  bool
-	failure  error
+// A hookSequence is the hooks that run in the container, one after the other.
+type hookSequence struct {
+	tell    func(string, ...any)
+	output  func() string
+	count   int        // of those that have begun
+	watch   *hookWatch // of the one that runs
+	pidFD   int
+	failure error
 }
 
-func (w *hookWatch) list() []specs.Hook {
-	switch {
-	case w.hooks == nil:
+// begin notes that a hook has begun, which waits for nothing. Its kind changes
+// between create and start only.
+func (q *hookSequence) begin(pidFD int, kind string, list []specs.Hook) error {
+	q.pidFD = pidFD
+	q.watch = &hookWatch{field: hookField(kind, q.count), hook: &list[q.count], tell: q.tell, output: q.output, kill: func() { sys.PidfdSignal(pidFD, linux.SIGKILL) }}
+	q.count++
+	return q.watch.begin()
+}
+
+// await waits for a message while a hook runs.
+func (q *hookSequence) await(fd int) error {
+	if q.watch == nil {
 		return nil
-	case w.kind == "startContainer":
-		return w.hooks.StartContainer
 	}
-	return w.hooks.CreateContainer
+	return q.watch.await(fd)
 }
 
-func (w *hookWatch) begin(pidFD int, kind string) {
-	w.kind, w.pidFD, w.expired, w.deadline = kind, pidFD, false, 0
-	w.count++
-	if hook := w.list()[w.count-1]; hook.Timeout != nil {
-		w.deadline = sys.Monotonic() + *hook.Timeout*1000
+func (q *hookSequence) end(status int) {
+	q.failure = q.watch.end(syscall.WaitStatus(status))
+	q.leave()
+}
+
+// leave waits no longer for a hook.
+func (q *hookSequence) leave() {
+	if q.watch != nil {
+		q.watch.signals.Release()
+		sys.Close(q.pidFD)
+		q.watch = nil
 	}
 }
 
-func (w *hookWatch) running() bool { return w.pidFD > 0 }
+// orElse prefers what is known of a failed hook to the step that noticed it.
+func (q *hookSequence) orElse(err error) error {
+	if q.failure != nil {
+		return q.failure
+	}
+	return err
+}
 
 // patience is how long the launch program may be silent, in milliseconds: only a
 // mount of a dead server or the like takes a step longer than an instant.
 const patience = 120_000
-
-// timeLeft is how long to wait for a message. A hook to which the config gives no
-// limit has none.
-func (w *hookWatch) timeLeft() int {
-	switch {
-	case !w.running() || w.expired:
-		return patience
-	case w.deadline == 0:
-		return -1
-	}
-	return max(0, w.deadline-sys.Monotonic())
-}
 
 // stuck says where a launch program waits that is silent.
 func stuck(pid int) error {
@@ -282,48 +283,4 @@ func stuck(pid int) error {
 		doing += "; the kernel has it in " + string(where)
 	}
 	return &fail.Error{Doing: doing, Err: syscall.ETIMEDOUT, Hint: "a file system that it needs may not answer: see /proc/" + itoa(pid) + "/stack"}
-}
-
-// expire ends a hook whose time is up.
-func (w *hookWatch) expire() {
-	w.expired = true
-	sys.PidfdSignal(w.pidFD, linux.SIGKILL)
-}
-
-func (w *hookWatch) end(status int) {
-	sys.Close(w.pidFD)
-	w.pidFD = 0
-	if status == 0 {
-		return
-	}
-	hook, field := w.list()[w.count-1], fmt.Sprintf("%s hooks.%s[%d]", config.Name, w.kind, w.count-1)
-	w.failure = hookError(field, hook.Path, syscall.WaitStatus(status), w.expired, w.output())
-}
-
-// orElse prefers what is known of a failed hook to the step that noticed it.
-func (w *hookWatch) orElse(err error) error {
-	if w.failure != nil {
-		return w.failure
-	}
-	return err
-}
-
-// hookError says how a hook failed, with the end of what it printed.
-func hookError(field, path string, status syscall.WaitStatus, expired bool, output string) error {
-	doing := "run " + path
-	switch {
-	case expired:
-		doing += ": its time was up"
-	case status.Signaled():
-		doing += ": killed by signal " + itoa(int(status.Signal()))
-	default:
-		doing += ": exit status " + itoa(status.ExitStatus())
-	}
-	if len(output) > 1000 {
-		output = "…" + output[len(output)-1000:]
-	}
-	if output != "" {
-		doing += ": " + output
-	}
-	return &fail.Error{Where: field, Doing: doing}
 }

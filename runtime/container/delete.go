@@ -114,7 +114,7 @@ func (s Store) Delete(id string, force bool, warn func(string, ...any)) error {
 // deleteDamaged removes a container whose state.json cannot be made out. Where its
 // processes are is known from the config that it was made of.
 func (s Store) deleteDamaged(id string, warn func(string, ...any)) error {
-	state := &State{ID: id, Status: Creating, dir: filepath.Join(s.Root, id), lock: -1, owner: os.Geteuid()}
+	state := &State{ID: id, Status: Creating, dir: filepath.Join(s.Root, id), lock: -1, owner: os.Geteuid(), tell: s.tell}
 	if err := state.acquire(Exclusive); err != nil {
 		return notExist(id, err)
 	}

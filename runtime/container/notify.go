@@ -118,13 +118,20 @@ func (n *notifier) pass(pid int) (ready bool) {
 
 // awaitReady passes on what the container says until it says that it is ready, or
 // has ended.
-func (n *notifier) awaitReady(pid, pidFD int) error {
+func (s *State) awaitReady(n *notifier, pidFD int) error {
+	limit := tellAfter
 	for n != nil {
-		which, err := sys.Wait(-1, n.from, pidFD)
-		if err != nil {
+		which, err := sys.Wait(limit, n.from, pidFD)
+		switch {
+		case err != nil:
 			return &fail.Error{Where: notifyVariable, Doing: "wait until the container is ready", Err: err}
+		case which < 0:
+			limit = -1
+			s.tell("%s: its process %d has not said READY=1 by sd_notify(3) for %d s; coracle waits for it, and can be ended without harm to it",
+				s.ID, s.PID, tellAfter/1000)
+			continue
 		}
-		if which == 1 || n.pass(pid) {
+		if which == 1 || n.pass(s.PID) {
 			return nil
 		}
 	}

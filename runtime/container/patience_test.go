@@ -10,23 +10,25 @@ import (
 	"syscall"
 	"testing"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/coracle-oci/coracle/internal/sys"
 )
 
-// TestPatience: every wait for the launch program has an end, but for a hook that
-// the config gives none.
+// TestPatience: every wait for the launch program has an end. One for a hook that
+// the config gives none is told of, and goes on.
 func TestPatience(t *testing.T) {
-	soon := sys.Monotonic() + 50_000
+	now, limited := sys.Monotonic(), &specs.Hook{Timeout: new(50)}
 	for _, c := range []struct {
 		name       string
 		watch      hookWatch
 		from, most int
 	}{
-		{"no hook", hookWatch{}, patience, patience},
-		{"a hook without a limit", hookWatch{pidFD: 3}, -1, -1},
-		{"a hook with a limit", hookWatch{pidFD: 3, deadline: soon}, 1, 50_000},
-		{"a hook whose time is up", hookWatch{pidFD: 3, deadline: 1}, 0, 0},
-		{"a hook that was killed for that", hookWatch{pidFD: 3, deadline: 1, expired: true}, patience, patience},
+		{"without a limit", hookWatch{hook: &specs.Hook{}, began: now}, tellAfter - 1000, tellAfter},
+		{"without a limit, and told of", hookWatch{hook: &specs.Hook{}, began: now, told: true}, -1, -1},
+		{"with a limit", hookWatch{hook: limited, began: now}, 49_000, 50_000},
+		{"its time is up", hookWatch{hook: limited, began: now - 50_001}, 0, 0},
+		{"it was killed for that", hookWatch{hook: limited, began: 1, ended: "its time was up"}, patience, patience},
 	} {
 		if got := c.watch.timeLeft(); got < c.from || got > c.most {
 			t.Errorf("%s: %d ms", c.name, got)

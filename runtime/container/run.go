@@ -49,7 +49,7 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	}
 	c.Close() // others may look at it, and delete it, while it runs
 	if o.Detach {
-		return 0, notify.awaitReady(c.PID, c.PIDFD)
+		return 0, c.awaitReady(notify, c.PIDFD)
 	}
 	o.Trace.Phase("the program")
 	status, err := attend(c.ID, c.PID, c.PIDFD, c.Master, signals, notify)

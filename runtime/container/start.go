@@ -55,7 +55,7 @@ func (s *State) startReady(notifySocket string) error {
 		return err
 	}
 	s.Close() // it may take long
-	return n.awaitReady(s.PID, pidFD)
+	return s.awaitReady(n, pidFD)
 }
 
 // start lets the init of a created container, which is locked, go on.
@@ -87,20 +87,21 @@ func (s *State) start() error {
 // watchStart reads what the init reports until it executes its program: a mark
 // and then nothing. Nothing alone means that it was killed.
 func (s *State) watchStart(conn, agent int) error {
-	hooks := hookWatch{hooks: s.Hooks, output: func() string { return "" }}
+	hooks := hookSequence{tell: s.tell, output: func() string { return "" }}
+	defer hooks.leave()
 	running := false
 	for {
-		report, fds, err := receive(conn, hooks.timeLeft())
+		if err := hooks.await(conn); err != nil {
+			return err
+		}
+		report, fds, err := receive(conn, patience)
 		if err != nil {
 			return err
 		}
 		switch {
-		case report == nil && fds == nil && (!hooks.running() || hooks.expired):
+		case report == nil && fds == nil:
 			sys.Kill(s.PID, linux.SIGKILL)
 			return stuck(s.PID)
-		case report == nil && fds == nil:
-			hooks.expire()
-			continue
 		case report == nil && running:
 			return nil
 		case report == nil:
@@ -110,7 +111,9 @@ func (s *State) watchStart(conn, agent int) error {
 		}
 		switch report.Mark {
 		case plan.HookRuns:
-			hooks.begin(fds[0], "startContainer")
+			if err := hooks.begin(fds[0], "startContainer", s.Hooks.StartContainer); err != nil {
+				return err
+			}
 		case plan.HookEnded:
 			hooks.end(report.Value)
 		case plan.Listening:

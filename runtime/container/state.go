@@ -71,6 +71,7 @@ type State struct {
 	NoKeyring   bool              `json:"noKeyring,omitempty"`
 	Exit        *Exit             `json:"exit,omitempty"` // as far as somebody saw the init end
 
+	tell  func(format string, args ...any)
 	dir   string
 	lock  int
 	owner int // of state.json
@@ -85,7 +86,16 @@ type Step struct {
 }
 
 // A Store is the directory of all containers.
-type Store struct{ Root string }
+type Store struct {
+	Root string
+	Tell func(format string, args ...any) // the user, of a wait that takes long; may be nil
+}
+
+func (s Store) tell(format string, args ...any) {
+	if s.Tell != nil {
+		s.Tell(format, args...)
+	}
+}
 
 // CheckID tells whether id can name a container: a file name of letters, digits
 // and "_", "+", "-", ".".
@@ -123,7 +133,7 @@ func (s Store) make(id string, warn func(string, ...any)) (*State, error) {
 		} else if err != nil {
 			return nil, &fail.Error{Where: "--root", Doing: "make the state of " + id, Err: err}
 		}
-		state := &State{Version: stateVersion, ID: id, Status: Creating, dir: dir, lock: -1}
+		state := &State{Version: stateVersion, ID: id, Status: Creating, dir: dir, lock: -1, tell: s.tell}
 		if err := state.acquire(syscall.LOCK_EX); err != nil && !errors.Is(err, os.ErrNotExist) {
 			os.Remove(dir)
 			return nil, err
@@ -163,7 +173,7 @@ func (s Store) Open(id string, mode int) (*State, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	state := &State{ID: id, dir: filepath.Join(s.Root, id), lock: -1}
+	state := &State{ID: id, dir: filepath.Join(s.Root, id), lock: -1, tell: s.tell}
 	if mode != Unlocked {
 		if err := state.acquire(mode); err != nil {
 			return nil, notExist(id, err)

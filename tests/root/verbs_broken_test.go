@@ -273,6 +273,83 @@ test ! -e "$STATE/$ID" || exit 96
 	}
 }
 
+// hung is a hook that never ends, and writes its pid to a file.
+func hung(file string) specs.Hook { return hook("echo $$ > " + file + "; exec sleep 1000") }
+
+// TestRootHungHook: coracle waits for a hook without a timeout, says so, and can be
+// told to stop: the hook ends, and what it was for has failed.
+func TestRootHungHook(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, kind := range []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"} {
+		t.Run(kind, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "pid")
+			inside := file
+			edits := []func(*specs.Spec){sleeper}
+			if kind == "startContainer" {
+				inside = "/log/pid"
+				edits = append(edits, mount("/log", "bind", filepath.Dir(file), "bind"))
+			}
+			v := newVessel(t, append(edits, setHooks(kind, hung(inside)))...)
+			call, rest := v.command("create", "--bundle", v.bundle, v.id), "creating"
+			switch {
+			case strings.HasPrefix(kind, "start") || kind == "poststart":
+				v.create()
+				call, rest = v.command("start", v.id), "running"
+			case kind == "poststop":
+				v.create()
+				call, rest = v.command("delete", "--force", v.id), "stopped"
+			}
+			result := make(chan said, 1)
+			go func() { result <- finish(t, call) }()
+			waitFor(t, "the hook", func() bool { return exists(file) && readFile(file) != "" })
+			if now := v.status().Status; string(now) != rest && kind != "startContainer" {
+				t.Errorf("while the hook runs it is %s", now)
+			}
+			if got := v.coracle("kill", v.id, "USR1"); got.code != 0 && !strings.Contains(got.stderr, "container not running") {
+				t.Errorf("kill: %+v", got)
+			}
+			must(t, call.Process.Signal(syscall.SIGTERM))
+			got := <-result
+			if kind == "poststop" { // which only warns
+				if got.code != 0 || !strings.Contains(got.stderr, "hooks.poststop[0]: run /bin/sh: ended, as coracle got SIGTERM") {
+					t.Errorf("%+v", got)
+				}
+				v.expectGone()
+				return
+			}
+			expectError(t, got, "hooks."+kind+"[0]: run /bin/sh: ended, as coracle got SIGTERM")
+			if call.Args[3] == "create" {
+				v.expectGone()
+				return
+			}
+			waitFor(t, "its end", func() bool { return v.status().Status == "stopped" })
+			v.quiet("delete", v.id)
+		})
+	}
+}
+
+// TestRootHungHookTold: what coracle waits for stands in the log while it waits, and
+// a hook ends with a coracle that is killed.
+func TestRootHungHookTold(t *testing.T) {
+	testkit.NoLeaks(t)
+	dir := t.TempDir()
+	file, log := filepath.Join(dir, "pid"), filepath.Join(dir, "log")
+	v := newVessel(t, setHooks("createRuntime", hung(file)))
+	create := v.command("--log", log, "create", "--bundle", v.bundle, v.id)
+	must(t, create.Start())
+	waitFor(t, "the word of it", func() bool {
+		text, _ := os.ReadFile(log)
+		return strings.Contains(string(text), fmt.Sprintf("hooks.createRuntime[0]: /bin/sh has run for 10 s and has no timeout; coracle waits for it, and ends it when it gets SIGTERM as process %d", create.Process.Pid))
+	})
+	must(t, create.Process.Kill())
+	create.Wait()
+	waitFor(t, "the end of the hook", func() bool { return ended(strings.TrimSpace(readFile(file))) })
+	if got := v.coracle("gc"); (got != said{stdout: v.id + ": its create was killed\n"}) {
+		t.Errorf("%+v", got)
+	}
+	v.expectGone()
+}
+
 // TestRootKillWhileStarting: kill waits for no hook.
 func TestRootKillWhileStarting(t *testing.T) {
 	testkit.NoLeaks(t)
