@@ -97,11 +97,13 @@ func parseBytes(text string) (int64, error) {
 }
 
 func updateVerb() command.Verb {
-	flags := []command.Flag{{Names: []string{"resources", "r"}, Value: "FILE", Help: "linux.resources as JSON; - is standard input; the other flags do not count then"}}
+	flags := []command.Flag{{Names: []string{"resources", "r"}, Value: "FILE", Help: "linux.resources as JSON; - is standard input; the flags for cgroups do not count then"}}
 	for _, f := range limitFlags() {
 		flags = append(flags, command.Flag{Names: []string{f.name}, Value: f.value, Help: f.help})
 	}
-	for _, name := range []string{"kernel-memory", "kernel-memory-tcp", "l3-cache-schema", "mem-bw-schema"} {
+	flags = append(flags, command.Flag{Names: []string{"l3-cache-schema"}, Value: "SCHEMA", Help: "part of the level 3 cache, such as L3:0=f; only with linux.intelRdt"},
+		command.Flag{Names: []string{"mem-bw-schema"}, Value: "SCHEMA", Help: "bandwidth to memory, such as MB:0=50; only with linux.intelRdt"})
+	for _, name := range []string{"kernel-memory", "kernel-memory-tcp"} {
 		flags = append(flags, command.Flag{Names: []string{name}, Value: "VALUE", Hidden: true})
 	}
 	return command.Verb{
@@ -127,11 +129,6 @@ func runUpdate(c *command.Call, s container.Store) error {
 	for _, name := range []string{"kernel-memory", "kernel-memory-tcp"} {
 		if c.Given(name) {
 			c.Warn("--%s is ignored: the kernel dropped that limit", name)
-		}
-	}
-	for _, name := range []string{"l3-cache-schema", "mem-bw-schema"} {
-		if c.String(name) != "" {
-			return &fail.Error{Where: "--" + name, Doing: "the container was created without linux.intelRdt", Hint: "leave the flag out"}
 		}
 	}
 	if c.Given("resources") {
@@ -186,12 +183,18 @@ func readResources(c *command.Call) (*specs.LinuxResources, error) {
 // is what an error speaks of, not config.json.
 func update(c *command.Call, s container.Store, r *specs.LinuxResources, name func(field string) string) error {
 	const prefix = "config.json linux.resources."
-	err := s.Update(c.Args[0], r, func(format string, args ...any) {
+	rdt := specs.LinuxIntelRdt{L3CacheSchema: c.String("l3-cache-schema"), MemBwSchema: c.String("mem-bw-schema")}
+	err := s.Update(c.Args[0], r, &rdt, func(format string, args ...any) {
 		c.Warn("%s", strings.Replace(fmt.Sprintf(format, args...), prefix, "--resources ", 1))
 	})
 	if e, ok := errors.AsType[*fail.Error](err); ok {
 		if field, found := strings.CutPrefix(e.Where, prefix); found && name(field) != "" {
 			e.Where = name(field)
+		} else if field, found := strings.CutPrefix(e.Where, "config.json linux.intelRdt"); found {
+			e.Where = "--mem-bw-schema"
+			if field == ".l3CacheSchema" || field == "" && rdt.L3CacheSchema != "" {
+				e.Where = "--l3-cache-schema"
+			}
 		}
 	}
 	return err

@@ -10,6 +10,15 @@ import (
 )
 
 // intelRdt checks linux.intelRdt: config-linux.md, "IntelRdt".
+// ValidateIntelRdt judges linux.intelRdt alone, of which update changes parts.
+func ValidateIntelRdt(r *specs.LinuxIntelRdt) error {
+	v := &validator{}
+	if v.intelRdt(r); len(v.findings) > 0 {
+		return v.findings[0]
+	}
+	return nil
+}
+
 func (v *validator) intelRdt(r *specs.LinuxIntelRdt) {
 	if r == nil {
 		return

@@ -174,17 +174,22 @@ func (e *execution) container() (facts.Container, error) {
 	return in, err
 }
 
+// keptConfig is what the container was made of.
+func (s *State) keptConfig() (*config.Config, error) {
+	raw, err := sys.ReadInto(make([]byte, 0, 16<<10), filepath.Join(s.dir, config.Name))
+	if err != nil {
+		return nil, &fail.Error{Where: s.ID, Doing: "read its config", Err: err}
+	}
+	return config.Parse(raw)
+}
+
 // config is what the container was made of, with the process that is to be.
 func (e *execution) config() (*config.Config, error) {
-	raw, err := sys.ReadInto(make([]byte, 0, 16<<10), filepath.Join(e.state.dir, config.Name))
+	c, err := e.state.keptConfig()
 	switch {
 	case errors.Is(err, os.ErrNotExist): // the first thing that delete removes
 		return nil, e.stopped()
 	case err != nil:
-		return nil, &fail.Error{Where: e.options.ID, Doing: "read its config", Err: err}
-	}
-	c, err := config.Parse(raw)
-	if err != nil {
 		return nil, err
 	}
 	c.Warnings = nil // create has told them

@@ -10,8 +10,11 @@ import (
 	"strings"
 	"syscall"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
@@ -52,6 +55,42 @@ func (s *State) removeGroups() error {
 		}
 	}
 	return nil
+}
+
+// updateGroup changes what the group is given that the container is in, and returns
+// what puts it back. As with runc that may be a group that others are in, too: here
+// it is what the caller asks for, unlike at create.
+func (s *State) updateGroup(r *specs.LinuxIntelRdt) (putBack func(), err error) {
+	lines := plan.Schemata(r)
+	if lines == "" {
+		return func() {}, nil
+	}
+	c, err := s.keptConfig()
+	if err != nil {
+		return nil, err
+	}
+	const where = config.Name + " linux.intelRdt"
+	if c.Linux == nil || c.Linux.IntelRdt == nil {
+		return nil, &fail.Error{Where: where, Doing: "the container was created without linux.intelRdt", Hint: "leave the flag out"}
+	}
+	putBack, err = changeSchemata(plan.ResctrlGroup(s.ID, c.Linux.IntelRdt)+"/schemata", lines)
+	if e, ok := errors.AsType[*fail.Error](err); ok {
+		e.Where = where
+	}
+	return putBack, err
+}
+
+// changeSchemata writes lines to a file of schemata: all of them, or none.
+func changeSchemata(file, lines string) (putBack func(), err error) {
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &fail.Error{Doing: "read the schemata", Err: err}
+	}
+	putBack = func() { _ = writeSchemata(file, string(before)) }
+	if err = writeSchemata(file, lines); err != nil {
+		putBack()
+	}
+	return putBack, err
 }
 
 // writeSchemata writes one schema after the other, for an error that names it; the

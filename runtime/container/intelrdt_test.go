@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
@@ -68,6 +71,62 @@ func TestCompareSchemata(t *testing.T) {
 		err := compareSchemata(file, lines)
 		if (err == nil) != (want == "") || err != nil && !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", lines, err, want)
+		}
+	}
+}
+
+// TestChangeSchemata: all lines are written, or what was there is written again.
+func TestChangeSchemata(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "schemata")
+	has := func(want string) {
+		t.Helper()
+		if got, err := os.ReadFile(file); string(got) != want {
+			t.Errorf("schemata: %q, want %q, %v", got, want, err)
+		}
+	}
+	if _, err := changeSchemata(file, "L3:0=f\n"); err == nil || !strings.Contains(err.Error(), "(ENOENT)") {
+		t.Errorf("without a group: %v", err)
+	}
+	if err := os.WriteFile(file, []byte("L3:0=fff\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	putBack, err := changeSchemata(file, plan.Schemata(&specs.LinuxIntelRdt{L3CacheSchema: "L3:0=00f"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	has("L3:0=00f\n")
+	putBack()
+	has("L3:0=fff\n")
+}
+
+// TestUpdateGroup: the group is that of the config that was kept.
+func TestUpdateGroup(t *testing.T) {
+	s := &State{ID: "c1", dir: t.TempDir()}
+	update := func(text string, r specs.LinuxIntelRdt) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(s.dir, "config.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.updateGroup(&r); err != nil {
+			return fail.Reason(err)
+		}
+		return ""
+	}
+	l3 := specs.LinuxIntelRdt{L3CacheSchema: "L3:0=f"}
+	const none = "config.json linux.intelRdt: the container was created without linux.intelRdt"
+	for _, c := range []struct {
+		text string
+		have specs.LinuxIntelRdt
+		want string
+	}{
+		{`{`, specs.LinuxIntelRdt{}, ""}, // nothing is looked at
+		{`{}`, l3, none},
+		{`{"linux":{}}`, l3, none},
+		{`{"linux":{"intelRdt":{}}}`, l3, "/sys/fs/resctrl/c1/schemata: no such file or directory (ENOENT)"},
+		{`{"linux":{"intelRdt":{"closID":"no such"}}}`, specs.LinuxIntelRdt{MemBwSchema: "MB:0=5"}, "/sys/fs/resctrl/no such/schemata: no such file or directory (ENOENT)"},
+	} {
+		if got := update(c.text, c.have); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
 		}
 	}
 }

@@ -6,6 +6,8 @@ package plan
 import (
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 )
 
@@ -40,8 +42,8 @@ func (c *compiler) intelRdt() {
 	step := func(do HostKind, path, value, doing, field string) {
 		c.host(HostStep{At: AtCreated, Do: do, Path: path, Value: value, Doing: doing, From: "linux.intelRdt" + field})
 	}
-	schemas := schemata(r.L3CacheSchema, r.MemBwSchema, r.Schemata)
-	group, there := c.rdtGroup(), true
+	schemas := Schemata(r)
+	group, there := ResctrlGroup(c.ID, r), true
 	switch {
 	case r.ClosID == "":
 		there = false
@@ -68,16 +70,15 @@ func (c *compiler) intelRdt() {
 	c.joinRdt()
 }
 
-// rdtGroup is the group of a container with linux.intelRdt.
-func (c *compiler) rdtGroup() string {
-	switch id := c.spec.Linux.IntelRdt.ClosID; id {
+// ResctrlGroup is the directory of the group that a container is in.
+func ResctrlGroup(id string, r *specs.LinuxIntelRdt) string {
+	switch r.ClosID {
 	case "":
-		return Resctrl + "/" + c.ID
+		return Resctrl + "/" + id
 	case "/":
 		return Resctrl
-	default:
-		return Resctrl + "/" + id
 	}
+	return Resctrl + "/" + r.ClosID
 }
 
 // joinRdt puts the process into its groups: its children go with it.
@@ -89,17 +90,18 @@ func (c *compiler) joinRdt() {
 	join := func(group, field string) {
 		c.host(HostStep{At: AtCreated, Do: JoinGroup, Path: group + "/tasks", Value: "PID", Doing: "join " + group, From: "linux.intelRdt" + field})
 	}
-	join(c.rdtGroup(), ".closID")
+	group := ResctrlGroup(c.ID, r)
+	join(group, ".closID")
 	if r.EnableMonitoring {
-		join(c.rdtGroup()+"/mon_groups/"+c.ID, ".enableMonitoring")
+		join(group+"/mon_groups/"+c.ID, ".enableMonitoring")
 	}
 }
 
-// schemata is what is written to the file of that name, one line after the other:
+// Schemata is what is written to the file of that name, one line after the other:
 // later ones replace what earlier ones say of the same resource.
-func schemata(l3, bandwidth string, lines []string) string {
+func Schemata(r *specs.LinuxIntelRdt) string {
 	var all strings.Builder
-	for _, line := range append([]string{l3, bandwidth}, lines...) {
+	for _, line := range append([]string{r.L3CacheSchema, r.MemBwSchema}, r.Schemata...) {
 		if line != "" {
 			all.WriteString(line + "\n")
 		}

@@ -128,6 +128,9 @@ func TestRootUpdateBad(t *testing.T) {
 		{[]string{"--cpuset-cpus", "a"}, []string{"--cpuset-cpus: "}},
 		{[]string{"--memory", "32m", "--cpuset-cpus", "4000"}, []string{"--cpuset-cpus: write ", "this machine does not have all of them"}},
 		{[]string{"--l3-cache-schema", "L3:0=f"}, []string{"--l3-cache-schema: the container was created without linux.intelRdt"}},
+		{[]string{"--mem-bw-schema", "MB:0=5"}, []string{"--mem-bw-schema: the container was created without linux.intelRdt"}},
+		{[]string{"--mem-bw-schema", "L3:0=f"}, []string{`--mem-bw-schema: "L3:0=f" does not begin with MB:`}},
+		{[]string{"--l3-cache-schema", "L3:0=f\nMB:0=5"}, []string{"--l3-cache-schema: has a line break"}},
 		{[]string{"--resources", "/no/such/file"}, []string{"--resources: open the file", "ENOENT"}},
 	} {
 		expectError(t, v.coracle(append(append([]string{"update"}, c.args...), v.id)...), c.words...)
