@@ -234,7 +234,7 @@ func TestWordsAreRecognised(t *testing.T) {
 // TestHooksAreRecognised: they are properties.
 func TestHooksAreRecognised(t *testing.T) {
 	for _, kind := range append(promised(t).Hooks, "other") {
-		c, wrong := config.Check([]byte(fmt.Sprintf(`{"hooks":{%q:[{"path":"relative"}]}}`, kind)))
+		c, wrong := config.Check([]byte(fmt.Sprintf(`{"process":{},"hooks":{%q:[{"path":"relative"}]}}`, kind)))
 		refused := slices.ContainsFunc(wrong, func(e *fail.Error) bool { return strings.Contains(e.Error(), "hooks."+kind+"[0].path") })
 		if refused != (kind != "other") || len(c.Warnings) > 0 != (kind == "other") {
 			t.Errorf("%s: %q, %q", kind, wrong, c.Warnings)

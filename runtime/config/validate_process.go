@@ -13,11 +13,17 @@ import (
 // is", which would leave the process with the ids of the runtime.
 const noID = 1<<32 - 1
 
+// NoProcess stands for the process of a config that has none: its container waits
+// for a start that never comes.
+func NoProcess() *specs.Process { return &specs.Process{Cwd: "/"} }
+
 // process checks process: config.md, "Process".
 func (v *validator) process() {
 	p := v.config.Process
-	if p == nil {
-		v.refuse(path("process"), "is missing")
+	if p == nil { // which only start requires
+		v.warn(path("process"), "is missing: the container can be created, but not started")
+		p = NoProcess()
+		v.user(&p.User)
 		return
 	}
 	v.user(&p.User)

@@ -154,7 +154,11 @@ func TestFindings(t *testing.T) {
 		{"domainname without uts", func(c *Config) { c.Domainname, c.Linux = "a", nil }, `domainname: needs a uts namespace; hint: add {"type": "uts"} to linux.namespaces, or remove domainname`},
 		{"long hostname", func(c *Config) { c.Hostname = strings.Repeat("a", 65) }, "hostname: is longer than 64 bytes"},
 
-		{"no process", func(c *Config) { c.Process = nil }, "process: is missing"},
+		{"no process, and nobody to wait", func(c *Config) {
+			c.Process, c.Linux.Namespaces = nil, append(c.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
+			c.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 1, HostID: 1, Size: 1}}
+			c.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: 1, Size: 1}}
+		}, "process.user.uid: 0 is not mapped; hint: add it to linux.uidMappings"},
 		{"no cwd", func(c *Config) { c.Process.Cwd = "" }, "process.cwd: is missing"},
 		{"relative cwd", func(c *Config) { c.Process.Cwd = "tmp" }, `process.cwd: "tmp" is not an absolute path`},
 		{"no args", func(c *Config) { c.Process.Args = []string{} }, "process.args: is missing"},
@@ -307,6 +311,18 @@ func TestLessThanAskedForIsAWarning(t *testing.T) {
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s", strings.Join(c.Warnings, "\n"))
+	}
+}
+
+// TestNoProcess: config.md requires one for start alone.
+func TestNoProcess(t *testing.T) {
+	c := valid()
+	c.Process = nil
+	if err := Validate(c); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"config.json process: is missing: the container can be created, but not started"}; !slices.Equal(c.Warnings, want) {
+		t.Errorf("got %q", c.Warnings)
 	}
 }
 

@@ -4,6 +4,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -81,6 +82,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	c.Process = cmp.Or(c.Process, config.NoProcess())
 	o.Trace.Phase("probe")
 	f, err := ask(plan.HostPaths(bundle, &c.Spec))
 	if err == nil && o.Cgroups == plan.Systemd && f.Systemd == nil {

@@ -193,6 +193,7 @@ func (e *execution) config() (*config.Config, error) {
 		return nil, err
 	}
 	c.Warnings = nil // create has told them
+	c.Process = cmp.Or(c.Process, config.NoProcess())
 	if e.options.File == "" {
 		e.options.Edit(c.Process)
 	} else if err := e.readProcess(c); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -60,6 +61,9 @@ func (s *State) startReady(notifySocket string) error {
 
 // start lets the init of a created container, which is locked, go on.
 func (s *State) start() error {
+	if !slices.ContainsFunc(s.Steps, func(step Step) bool { return step.Execve }) {
+		return &fail.Error{Where: config.Name + " process", Doing: "start " + s.ID + ": there is no process to start", Hint: "create it again with one, or run something in it with coracle exec"}
+	}
 	agent, err := s.Agent.connect()
 	if err != nil {
 		return err

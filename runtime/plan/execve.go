@@ -23,9 +23,12 @@ func (c *compiler) created() {
 
 // findProgram is the gate at which the parent looks up args[0].
 func (c *compiler) findProgram() {
-	c.host(HostStep{At: AtCreated, Do: FindProgram, Value: c.spec.Process.Args[0], Doing: "look up " + c.spec.Process.Args[0], From: "process.args[0]"})
 	size := PathMax
-	if c.plan.Home = !hasVariable(c.spec.Process.Env, "HOME"); c.plan.Home {
+	if args := c.spec.Process.Args; len(args) > 0 {
+		c.host(HostStep{At: AtCreated, Do: FindProgram, Value: args[0], Doing: "look up " + args[0], From: "process.args[0]"})
+		c.plan.Home = !hasVariable(c.spec.Process.Env, "HOME")
+	}
+	if c.plan.Home {
 		size += HomeMax
 	}
 	c.program = c.b.Struct("program", make([]byte, size))
@@ -76,13 +79,20 @@ func hasVariable(env []string, name string) bool {
 }
 
 // start waits for a connection of start, which it then reports to; and runs the
-// startContainer hooks.
+// startContainer hooks. Without a process there is no start to come.
 func (c *compiler) start() {
 	b := &c.b
 	b.From("")
-	c.recordStarted()
+	some := len(c.spec.Process.Args) > 0
+	if some {
+		c.recordStarted()
+	}
 	c.plan.Accept = b.Len()
 	conn := b.Get("start", "wait for start", prog.Accept4, c.listener.Arg(), prog.Int(0), prog.Int(0), flags(linux.SOCK_CLOEXEC, "SOCK_CLOEXEC"))
+	if !some {
+		c.end()
+		return
+	}
 	b.Do("report to it", prog.Dup3, conn.Arg(), c.gate.Arg(), flags(linux.O_CLOEXEC, "O_CLOEXEC"))
 	if c.spec.Hooks != nil {
 		for i := range c.spec.Hooks.StartContainer {
@@ -110,6 +120,12 @@ func (c *compiler) execute() {
 	b.From("process.args")
 	c.plan.Execve = b.Len()
 	b.Do("execute "+p.Args[0], prog.Execve, c.program, b.Vector("args", p.Args), c.environment())
+	c.end()
+}
+
+// end is where the program goes that is not to execute anything.
+func (c *compiler) end() {
+	b := &c.b
 	b.Place(c.gone)
 	b.From("")
 	b.Do("end with its creator", prog.Exit, prog.Int(1))

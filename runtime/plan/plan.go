@@ -11,6 +11,7 @@
 package plan
 
 import (
+	"cmp"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -176,16 +177,7 @@ func Compile(r Request) (*Plan, error) {
 func Findings(r Request) (wrong []error, warnings []string) {
 	// A copy, with something in the place of what must not be missing.
 	whole := config.Config{Spec: r.Config.Spec}
-	whole.Root, whole.Process = &specs.Root{}, &specs.Process{}
-	if r.Config.Root != nil {
-		whole.Root = r.Config.Root
-	}
-	if r.Config.Process != nil {
-		*whole.Process = *r.Config.Process
-	}
-	if len(whole.Process.Args) == 0 {
-		whole.Process.Args = []string{"?"}
-	}
+	whole.Root, whole.Process = cmp.Or(r.Config.Root, &specs.Root{}), cmp.Or(r.Config.Process, config.NoProcess())
 	r.Config = &whole
 	c := &compiler{Request: r, all: true}
 	c.phases()
