@@ -23,6 +23,7 @@ const policy = `
 internal/fail       pure+syscall :
 internal/sys/linux  pure         : golang.org/x/sys/unix
 internal/decode     pure         : …/internal/fail github.com/go-json-experiment/json
+internal/profile    pure         : …/internal/decode …/internal/fail …/internal/sys/linux github.com/opencontainers/runtime-spec
 internal/trace                   :
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
 internal/command                 : …/internal/trace …/internal/fail …/internal/sys
@@ -32,8 +33,8 @@ specs               pure+embed   :
 
 runtime/prog        pure         : …/internal/sys/linux
 runtime/prog/progtest pure       : …/runtime/prog …/internal/sys/linux
-runtime/seccomp     pure         : …/internal/fail github.com/opencontainers/runtime-spec
-runtime/config      pure         : …/internal/decode …/internal/fail …/internal/sys/linux …/runtime/seccomp github.com/opencontainers/runtime-spec
+runtime/seccomp     pure         : …/internal/fail …/internal/profile github.com/opencontainers/runtime-spec
+runtime/config      pure         : …/internal/decode …/internal/fail …/internal/profile …/internal/sys/linux github.com/opencontainers/runtime-spec
 runtime/facts       pure         :
 runtime/probe                    : …/runtime/facts …/internal/sys …/internal/sys/linux …/internal/fail
 runtime/cgroup/resources pure    : …/internal/fail …/internal/sys/linux …/runtime/facts github.com/opencontainers/runtime-spec
@@ -41,14 +42,14 @@ runtime/cgroup                   : …/internal/fail …/internal/sys …/intern
 runtime/cgroup/unit pure         : …/internal/fail …/runtime/cgroup/resources …/runtime/dbus …/runtime/facts github.com/opencontainers/runtime-spec
 runtime/dbus        pure         :
 runtime/systemd                  : …/internal/fail …/internal/sys …/runtime/cgroup/unit …/runtime/dbus …/runtime/facts
-runtime/plan        pure         : …/internal/fail …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/seccomp …/runtime/cgroup/resources …/runtime/cgroup/unit github.com/opencontainers/runtime-spec
+runtime/plan        pure         : …/internal/fail …/internal/profile …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/seccomp …/runtime/cgroup/resources …/runtime/cgroup/unit github.com/opencontainers/runtime-spec
 runtime/lxc         pure         : …/internal/fail …/runtime/config github.com/opencontainers/runtime-spec
 runtime/launch                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/prog
 runtime/selftest                 : …/internal/fail …/internal/sys/linux …/runtime/prog …/runtime/launch …/specs github.com/opencontainers/runtime-spec
 runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
 runtime/stats                    : …/internal/sys
 runtime/container                : …/internal/netlink …/internal/netlink/conn …/internal/trace …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
-runtime/cli                      : …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
+runtime/cli                      : …/internal/profile …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :

@@ -41,11 +41,14 @@ func firstRune(b []byte) rune {
 }
 
 // Bad notes that the value read last is wrong.
-func (r *Reader) Bad(what string) {
+func (r *Reader) Bad(what string) { r.Refuse(what, "") }
+
+// Refuse is Bad with a hint.
+func (r *Reader) Refuse(what, hint string) {
 	if r.Err != nil {
 		return
 	}
-	e := fail.At(strings.TrimRight(r.Name+" "+r.path(), " "), what)
+	e := &fail.Error{Where: strings.TrimRight(r.Name+" "+r.path(), " "), Doing: what, Hint: hint}
 	if r.collects {
 		r.Found = append(r.Found, e)
 		return

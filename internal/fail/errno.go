@@ -14,6 +14,24 @@ func ErrnoName(errno syscall.Errno) string {
 	return ""
 }
 
+// ErrnoNumber returns the number of an errno's name.
+func ErrnoNumber(name string) (number int, ok bool) {
+	switch name { // second names: errno(3)
+	case "EWOULDBLOCK":
+		name = "EAGAIN"
+	case "EDEADLOCK":
+		name = "EDEADLK"
+	case "ENOTSUP":
+		name = "EOPNOTSUPP"
+	}
+	for n := range errnoNames {
+		if errnoNames[n] == name && name != "" {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
 // errnoNames is ordered by number: errno(3).
 var errnoNames = [...]string{
 	1:   "EPERM",

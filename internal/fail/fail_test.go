@@ -50,3 +50,19 @@ func TestErrnoName(t *testing.T) {
 		}
 	}
 }
+
+func TestErrnoNumber(t *testing.T) {
+	for name, want := range map[string]syscall.Errno{
+		"EPERM": syscall.EPERM, "ENOSYS": syscall.ENOSYS, "EBFONT": syscall.EBFONT,
+		"EWOULDBLOCK": syscall.EWOULDBLOCK, "EDEADLOCK": syscall.EDEADLOCK, "ENOTSUP": syscall.ENOTSUP,
+	} {
+		if got, ok := ErrnoNumber(name); !ok || got != int(want) {
+			t.Errorf("%s: got %d, want %d", name, got, int(want))
+		}
+	}
+	for _, name := range []string{"", "ENOENTS", "eperm", "1"} {
+		if got, ok := ErrnoNumber(name); ok {
+			t.Errorf("%q: got %d", name, got)
+		}
+	}
+}

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/coracle-oci/coracle/internal/command"
+	"github.com/coracle-oci/coracle/internal/profile"
 	"github.com/coracle-oci/coracle/runtime/config"
-	"github.com/coracle-oci/coracle/runtime/seccomp"
 )
 
 func featuresVerb() command.Verb {
@@ -43,7 +43,7 @@ exit status:
 func featuresJSON() string {
 	return fmt.Sprintf(featuresText,
 		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()),
-		list(seccomp.Actions()), list(seccomp.Operators()), list(seccomp.Architectures()), list(seccomp.Flags()), list(seccomp.Flags()),
+		list(profile.Actions()), list(profile.Operators()), list(profile.Architectures()), list(profile.Flags()), list(profile.Flags()),
 		list(config.MemoryModes()), list(config.MemoryFlags()),
 		strconv.Quote(command.Version), strconv.Quote(commit()))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/decode"
+	"github.com/coracle-oci/coracle/internal/profile"
 )
 
 func linux(r *decode.Reader, l *specs.Linux) {
@@ -29,7 +30,7 @@ func linux(r *decode.Reader, l *specs.Linux) {
 		case "netDevices":
 			decode.Dictionary(r, &l.NetDevices, netDevice)
 		case "seccomp":
-			decode.Pointer(r, &l.Seccomp, seccomp)
+			decode.Pointer(r, &l.Seccomp, profile.Seccomp)
 		case "rootfsPropagation":
 			decode.Str(r, &l.RootfsPropagation)
 		case "maskedPaths":

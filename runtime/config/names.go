@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/coracle-oci/coracle/internal/fail"
+	kernel "github.com/coracle-oci/coracle/internal/sys/linux"
 )
 
 // MountOptions returns the mount options that coracle knows by name, sorted: those
@@ -53,35 +54,20 @@ var propagations = []string{"private", "rprivate", "rshared", "rslave", "runbind
 
 // Capabilities returns the names of capabilities(7) by number: the name of
 // capability n is at index n.
-func Capabilities() []string { return slices.Clone(capabilityNames) }
+func Capabilities() []string { return slices.Clone(kernel.Capabilities[:]) }
 
 // CapabilityName returns the name of capability n, or "" if it has none yet.
 func CapabilityName(n int) string {
-	if n < 0 || n >= len(capabilityNames) {
+	if n < 0 || n >= len(kernel.Capabilities) {
 		return ""
 	}
-	return capabilityNames[n]
+	return kernel.Capabilities[n]
 }
 
 // CapabilityNumber returns the number of a capability such as "CAP_SYS_ADMIN".
 func CapabilityNumber(name string) (int, bool) {
-	n := slices.Index(capabilityNames, name)
+	n := slices.Index(kernel.Capabilities[:], name)
 	return n, n >= 0
-}
-
-// capabilityNames is ordered by number: include/uapi/linux/capability.h.
-var capabilityNames = []string{
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
-	"CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
-	"CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-	"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-	"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
-	"CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
-	"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD",
-	"CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP",
-	"CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-	"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
-	"CAP_CHECKPOINT_RESTORE",
 }
 
 // RlimitNumber returns the resource number of a limit such as "RLIMIT_NOFILE",

@@ -6,16 +6,16 @@ package config
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	filter "github.com/coracle-oci/coracle/runtime/seccomp"
+	"github.com/coracle-oci/coracle/internal/profile"
 )
 
-// seccomp checks linux.seccomp: config-linux.md, "Seccomp". Package seccomp knows
+// seccomp checks linux.seccomp: config-linux.md, "Seccomp". Package profile knows
 // its words.
 func (v *validator) seccomp(s *specs.LinuxSeccomp) {
 	if s == nil {
 		return
 	}
-	for _, p := range filter.Check(s) {
+	for _, p := range profile.Check(s) {
 		v.refuse(path("linux.seccomp%s", p.Path), "%s", p.What).Hint = p.Hint
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/coracle-oci/coracle/internal/profile"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -23,7 +24,7 @@ type filter struct {
 // compileFilter compiles linux.seccomp, and refuses what could not be loaded.
 func (c *compiler) compileFilter() {
 	s := c.spec.Linux.Seccomp
-	if s == nil || c.filter != nil || c.all && len(seccomp.Check(s)) > 0 { // package config has told of that
+	if s == nil || c.filter != nil || c.all && len(profile.Check(s)) > 0 { // package config has told of that
 		return
 	}
 	const where = config.Name + " linux.seccomp"

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/coracle-oci/coracle/internal/profile"
 )
 
 // randomProfile makes a profile of calls, conditions and actions at random.
@@ -36,7 +38,7 @@ func randomProfile(r *rand.Rand) *specs.LinuxSeccomp {
 }
 
 func randomAction(r *rand.Rand) (action specs.LinuxSeccompAction, errno *uint) {
-	action = specs.LinuxSeccompAction(Actions()[r.IntN(len(Actions()))])
+	action = specs.LinuxSeccompAction(profile.Actions()[r.IntN(len(profile.Actions()))])
 	if (action == specs.ActErrno || action == specs.ActTrace) && r.IntN(2) == 0 {
 		n := uint(r.IntN(200))
 		errno = &n
@@ -45,7 +47,7 @@ func randomAction(r *rand.Rand) (action specs.LinuxSeccompAction, errno *uint) {
 }
 
 func randomCondition(r *rand.Rand) specs.LinuxSeccompArg {
-	a := specs.LinuxSeccompArg{Index: uint(r.IntN(6)), Value: randomValue(r), Op: specs.LinuxSeccompOperator(Operators()[r.IntN(len(Operators()))])}
+	a := specs.LinuxSeccompArg{Index: uint(r.IntN(6)), Value: randomValue(r), Op: specs.LinuxSeccompOperator(profile.Operators()[r.IntN(len(profile.Operators()))])}
 	if a.Op == specs.OpMaskedEqual {
 		a.ValueTwo = randomValue(r)
 		if r.IntN(4) > 0 {

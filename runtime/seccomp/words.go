@@ -3,32 +3,11 @@
 
 package seccomp
 
-import "strconv"
+import (
+	"strconv"
 
-// Actions returns the spec's names of all actions.
-func Actions() []string {
-	return []string{"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-		"SCMP_ACT_LOG", "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"}
-}
-
-// Operators returns the spec's names of all operators.
-func Operators() []string {
-	return []string{"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"}
-}
-
-// Architectures returns the spec's names of all architectures.
-func Architectures() []string {
-	list := make([]string, len(archs))
-	for i := range archs {
-		list[i] = archs[i].Name
-	}
-	return list
-}
-
-// Flags returns the spec's names of all flags of seccomp(2).
-func Flags() []string {
-	return []string{"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"}
-}
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // The flags of seccomp(2), linux/seccomp.h.
 const (
@@ -40,18 +19,16 @@ const (
 	FlagWaitKillable = 1 << 5
 )
 
-func flagBit(name string) (uint32, bool) {
+func flagBit(name specs.LinuxSeccompFlag) uint32 {
 	switch name {
-	case "SECCOMP_FILTER_FLAG_TSYNC":
-		return FlagTSync, true
-	case "SECCOMP_FILTER_FLAG_LOG":
-		return FlagLog, true
-	case "SECCOMP_FILTER_FLAG_SPEC_ALLOW":
-		return FlagSpecAllow, true
-	case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV":
-		return FlagWaitKillable, true
+	case specs.LinuxSeccompFlagLog:
+		return FlagLog
+	case specs.LinuxSeccompFlagSpecAllow:
+		return FlagSpecAllow
+	case specs.LinuxSeccompFlagWaitKillableRecv:
+		return FlagWaitKillable
 	}
-	return 0, false
+	return FlagTSync
 }
 
 // LoadFlags returns the flags for seccomp(2): with a listener if there is
