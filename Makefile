@@ -8,7 +8,7 @@ T         ?= 30s
 
 # Static programs: without cgo nothing of them is linked at run time.
 export CGO_ENABLED = 0
-GOBUILD = go build -trimpath -ldflags '-s -w -X github.com/coracle-oci/coracle/internal/command.commit=$(COMMIT)'
+GOBUILD = go build -overlay out/go/overlay.json -trimpath -ldflags '-s -w -X github.com/coracle-oci/coracle/internal/command.commit=$(COMMIT)'
 UNIT    = $$(go list ./... | grep -v /tests/)
 ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|engines|mutants|stress|conformance)$$')
 
@@ -16,6 +16,7 @@ help: ## say what can be made (this text)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/coracle, bin/imgmgr, bin/cninet and the plugins in bin/cni/
+	tools/overlay.sh
 	$(GOBUILD) -o bin/ ./runtime/cmd/coracle ./imgmgr/cmd/imgmgr ./cni-plugins/cmd/cninet
 	$(GOBUILD) -o bin/cni/bridge ./cni-plugins/cmd/cni
 	ln -f bin/cni/bridge bin/cni/host-local

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The coracle authors
 
+// Nothing that a plugin does is done in parallel.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // The cni program is all plugins in one: bridge, host-local and loopback are
 // hard links to it, and the name that it is called by says which one it is.
 package main
@@ -13,6 +18,7 @@ import (
 	"github.com/coracle-oci/coracle/cni-plugins/plan"
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
 	"github.com/coracle-oci/coracle/cni-plugins/run"
+	_ "github.com/coracle-oci/coracle/internal/deep"
 )
 
 func main() { run.Main(bridge(), hostLocal(), loop()) }

@@ -14,6 +14,7 @@ import (
 	"os"
 
 	"github.com/coracle-oci/coracle/internal/command"
+	_ "github.com/coracle-oci/coracle/internal/deep"
 	"github.com/coracle-oci/coracle/runtime/cli"
 )
 
