@@ -65,6 +65,7 @@ func complete(p *Program, words []string, operands func(*Call, string) []string)
 	c := &completer{
 		call:     &Call{Program: p, values: map[string][]string{}},
 		flags:    slices.Concat(p.Globals, answers),
+		verbs:    p.Verbs,
 		operands: operands,
 	}
 	if len(words) == 0 {
@@ -81,8 +82,10 @@ func complete(p *Program, words []string, operands func(*Call, string) []string)
 type completer struct {
 	call     *Call
 	flags    []Flag
-	waiting  *Flag // the word before was a flag that needs a value
-	plain    bool  // "--", or the words of another program
+	verbs    []Maker // one of them comes next; nil: none does
+	helping  bool    // the line is "help", and verbs
+	waiting  *Flag   // the word before was a flag that needs a value
+	plain    bool    // "--", or the words of another program
 	operands func(*Call, string) []string
 	out      strings.Builder
 }
@@ -104,16 +107,20 @@ func (c *completer) pass(word string) {
 		case f.Value != "" && f.Value[0] != '[':
 			c.waiting = f
 		}
-	case c.call.Verb != nil:
+	case c.call.Verb == nil && (word == "help" || word == "h"):
+		c.call.Verb, c.flags, c.helping = &Verb{}, nil, true
+	case c.verbs != nil:
+		v := made(c.verbs, word)
+		if v == nil {
+			v = &Verb{} // nothing is known of what follows
+		}
+		c.verbs = v.Verbs
+		if !c.helping {
+			c.call.Verb, c.flags = v, slices.Concat(v.Flags, answers[:1])
+		}
+	default:
 		c.call.Args = append(c.call.Args, word)
 		c.plain = c.plain || c.call.Verb.Rest
-	case word == "help" || word == "h":
-		c.call.Verb, c.flags = &Verb{Args: "COMMAND"}, nil
-	default:
-		if c.call.Verb = c.call.Program.Verb(word); c.call.Verb == nil {
-			c.call.Verb = &Verb{} // nothing is known of what follows
-		}
-		c.flags = slices.Concat(c.call.Verb.Flags, answers[:1])
 	}
 }
 
@@ -135,8 +142,10 @@ func (c *completer) last(word string) {
 				}
 			}
 		}
-	case c.call.Verb == nil:
-		c.verbs(word)
+	case c.verbs != nil:
+		for _, v := range shown(c.verbs) {
+			c.offer(v.word(), word, v.Summary)
+		}
 	default:
 		c.operand(word)
 	}
@@ -156,14 +165,6 @@ func (c *completer) value(f *Flag, before, typed string) {
 	}
 }
 
-func (c *completer) verbs(typed string) {
-	for _, v := range c.call.Program.all() {
-		if !v.Hidden {
-			c.offer(v.Name, typed, v.Summary)
-		}
-	}
-}
-
 // operand offers what can stand at the place of the next operand. Verb.Args says
 // what that is: "ID [SIGNAL]", "ID...", "bash|zsh|fish".
 func (c *completer) operand(typed string) {
@@ -178,14 +179,12 @@ func (c *completer) operand(typed string) {
 	switch kind := strings.Trim(kinds[n], "[]."); {
 	case kind == "BUNDLE" || kind == "DIR":
 		c.out.WriteString(":dirs\n")
-	case kind == "FILE":
+	case kind == "FILE" || kind == "PROFILE":
 		c.out.WriteString(":files\n")
 	case strings.Contains(kind, "|"):
 		for w := range strings.SplitSeq(kind, "|") {
 			c.offer(w, typed, "")
 		}
-	case kind == "COMMAND" && c.call.Verb.Name == "":
-		c.verbs(typed)
 	default:
 		for _, w := range c.operands(c.call, kind) {
 			c.offer(w, typed, "")

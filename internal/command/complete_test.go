@@ -16,7 +16,7 @@ func TestComplete(t *testing.T) {
 		return nil
 	}
 	for _, c := range []struct{ line, want string }{ // "|" is a line's end, "~" a space
-		{"", "create\tmake one|exec\trun one more|kill\tsignal it|list\tlist all|"},
+		{"", "create\tmake one|exec\trun one more|kill\tsignal it|list\tlist all|net\tcast nets|"},
 		{"cr", "create\tmake one|"},
 		{"--ro", "--root\tstate directory|--rootless\twithout root|"},
 		{"--log-format ", "text|json|"},
@@ -38,6 +38,16 @@ func TestComplete(t *testing.T) {
 		{"exec -t c1", "c1|"},
 		{"exec c1 --e", ""}, // the other program's
 		{"help cr", "create\tmake one|"},
+		{"help net ", "cast\tthrow one|haul\tdraw it in|"},
+		{"help net cast ", ""},
+		{"ne", "net\tcast nets|"},
+		{"net ", "cast\tthrow one|haul\tdraw it in|"},
+		{"net ca", "cast\tthrow one|"},
+		{"net --", "--help\tprint this, or a command's help|"},
+		{"net cast ", ":dirs|"},
+		{"net cast --d", "--deep\tfar down|"},
+		{"net cast --root ", ":dirs|"}, // no flag of this level: nothing is known of its value
+		{"net nosuch ", ""},
 		{"nosuch ", ""},
 		{"--nosuch cr", "create\tmake one|"},
 	} {
@@ -53,7 +63,7 @@ func TestComplete(t *testing.T) {
 func TestManPages(t *testing.T) {
 	p := boat()
 	pages := p.ManPages()
-	if len(pages) != 5 || pages["boat-init.8"] != "" {
+	if len(pages) != 8 || pages["boat-net-mend.8"] != "" || pages["boat-init.8"] != "" {
 		t.Errorf("%d pages", len(pages))
 	}
 	want := `.TH "BOAT-CREATE" 8 "" coracle ""
@@ -86,6 +96,38 @@ boat(8)
 	}
 	if got := roff(`.so \x 'a`); got != `\&.so \ex 'a` {
 		t.Errorf("got %q", got)
+	}
+	want = `.TH "BOAT-NET-CAST" 8 "" coracle ""
+.SH NAME
+boat\-net\-cast \- throw one
+.SH SYNOPSIS
+boat net cast [flags] DIR
+.SH FLAGS
+.TP
+.B \-\-deep
+far down
+.SH EXAMPLE
+.nf
+  boat net cast north
+.fi
+.SH SEE ALSO
+boat\-net(8)
+`
+	if got := pages["boat-net-cast.8"]; got != want {
+		t.Errorf("got\n%s", got)
+	}
+	want = `.SH COMMANDS
+.TP
+.B boat\-net\-cast(8)
+throw one
+.TP
+.B boat\-net\-haul(8)
+draw it in
+.SH SEE ALSO
+boat(8), boat\-net\-cast(8), boat\-net\-haul(8)
+`
+	if got := pages["boat-net.8"]; !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%s", got)
 	}
 	main := pages["boat.8"]
 	for _, text := range []string{".B boat\\-kill(8)\nsignal it", ".B \\-\\-rootless[=BOOL]", ".SH EXIT STATUS\n.nf\n  0  it floats"} {

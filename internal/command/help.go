@@ -17,18 +17,8 @@ var answers = []Flag{
 // Help returns the program's help: the verbs and the global flags.
 func (p *Program) Help() string {
 	var b strings.Builder
-	b.WriteString(p.Name + " - " + p.Summary + "\n\nusage: " + p.Name + " [global flags] COMMAND [flags] [ARGUMENTS]\n\ncommands:\n")
-	width := 0
-	for _, v := range p.all() {
-		if !v.Hidden {
-			width = max(width, len(v.Name))
-		}
-	}
-	for _, v := range p.all() {
-		if !v.Hidden {
-			b.WriteString("  " + pad(v.Name, width) + "  " + v.Summary + "\n")
-		}
-	}
+	b.WriteString(p.Name + " - " + p.Summary + "\n\nusage: " + p.Name + " [global flags] COMMAND [flags] [ARGUMENTS]\n")
+	verbTable(&b, p.Verbs)
 	flagTable(&b, "global flags", append(slices.Clone(p.Globals), answers...))
 	paragraphs(&b, p.Long)
 	b.WriteString("\nsee " + p.Name + " COMMAND --help for one command\n")
@@ -39,15 +29,19 @@ func (p *Program) Help() string {
 func (p *Program) HelpOf(v *Verb) string {
 	var b strings.Builder
 	b.WriteString(p.Name + " " + v.Name + " - " + v.Summary + "\n\nusage: " + p.usage(v) + "\n")
+	verbTable(&b, v.Verbs)
 	flagTable(&b, "flags", v.Flags)
 	paragraphs(&b, v.Long)
+	if v.Verbs != nil {
+		b.WriteString("\nsee " + p.Name + " " + v.Name + " COMMAND --help for one command\n")
+	}
 	return b.String()
 }
 
-// Verb returns the verb with a name, nil if there is none.
-func (p *Program) Verb(name string) *Verb {
-	for _, m := range p.Verbs {
-		if m.Name == name {
+// made makes the verb that is called by a word, nil if there is none.
+func made(makers []Maker, word string) *Verb {
+	for _, m := range makers {
+		if m.Name == word {
 			v := m.Make()
 			return &v
 		}
@@ -55,32 +49,44 @@ func (p *Program) Verb(name string) *Verb {
 	return nil
 }
 
-// all returns every verb.
-func (p *Program) all() []Verb {
-	list := make([]Verb, len(p.Verbs))
-	for i, m := range p.Verbs {
-		list[i] = m.Make()
+// shown makes all verbs that help lists.
+func shown(makers []Maker) []Verb {
+	var list []Verb
+	for _, m := range makers {
+		if v := m.Make(); !v.Hidden {
+			list = append(list, v)
+		}
 	}
 	return list
 }
 
-// helpVerb answers "help" and "help VERB".
+// word is what is typed for a verb where it is one of several: the last of its name.
+func (v *Verb) word() string { return v.Name[strings.LastIndexByte(v.Name, ' ')+1:] }
+
+// helpVerb answers "help" and "help VERB", and "help VERB VERB".
 func helpVerb(c *Call, args []string) error {
-	if len(args) == 0 || isFlag(args[0]) {
-		c.answer = c.Program.Help()
-		return nil
+	c.answer = c.Program.Help()
+	of, makers := c.Program.Name, c.Program.Verbs
+	for _, word := range args {
+		if makers == nil || isFlag(word) {
+			break
+		}
+		v := made(makers, word)
+		if v == nil {
+			c.answer = ""
+			return unknownVerb(of, makers, word)
+		}
+		c.answer, of, makers = c.Program.HelpOf(v), of+" "+word, v.Verbs
 	}
-	v := c.Program.Verb(args[0])
-	if v == nil {
-		return unknownVerb(c.Program, args[0])
-	}
-	c.answer = c.Program.HelpOf(v)
 	return nil
 }
 
 // usage returns the synopsis of a verb.
 func (p *Program) usage(v *Verb) string {
 	usage := p.Name + " " + v.Name
+	if v.Verbs != nil {
+		return usage + " COMMAND [flags] [ARGUMENTS]"
+	}
 	if len(v.Flags) > 0 {
 		usage += " [flags]"
 	}
@@ -88,6 +94,21 @@ func (p *Program) usage(v *Verb) string {
 		usage += " " + v.Args
 	}
 	return usage
+}
+
+// verbTable writes one line per verb.
+func verbTable(b *strings.Builder, makers []Maker) {
+	verbs, width := shown(makers), 0
+	for _, v := range verbs {
+		width = max(width, len(v.word()))
+	}
+	if width == 0 {
+		return
+	}
+	b.WriteString("\ncommands:\n")
+	for _, v := range verbs {
+		b.WriteString("  " + pad(v.word(), width) + "  " + v.Summary + "\n")
+	}
 }
 
 // flagTable writes one line per flag, all help texts in one column:

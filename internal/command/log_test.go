@@ -137,7 +137,7 @@ func TestLogFlagErrors(t *testing.T) {
 		{[]string{"--log-level", "loud", "list"}, "--log-level: loud is none of error, warning and debug"},
 	} {
 		p := *boat()
-		p.Verb("list").Run = func(*Call) error { t.Errorf("%q: was run", c.args); return nil }
+		p.Verbs = makers([]Verb{{Name: "list", Run: func(*Call) error { t.Errorf("%q: was run", c.args); return nil }}})
 		if err := Main(p, c.args); err == nil || err.Error() != c.want {
 			t.Errorf("%q: got %v", c.args, err)
 		}

@@ -12,12 +12,22 @@ import (
 // their files: "boat.8", "boat-create.8". They are made of what help is made of.
 func (p *Program) ManPages() map[string]string {
 	pages := map[string]string{p.Name + ".8": p.man()}
-	for _, v := range p.all() {
-		if !v.Hidden {
-			pages[p.Name+"-"+v.Name+".8"] = p.manOf(&v)
-		}
-	}
+	p.addPages(pages, p.Verbs, p.Name)
 	return pages
+}
+
+// addPages adds those of some verbs; above is the page that they are listed on.
+func (p *Program) addPages(pages map[string]string, verbs []Maker, above string) {
+	for _, v := range shown(verbs) {
+		name := p.page(&v)
+		pages[name+".8"] = p.manOf(&v, above)
+		p.addPages(pages, v.Verbs, name)
+	}
+}
+
+// page is the name of a verb's page: "boat-net-join".
+func (p *Program) page(v *Verb) string {
+	return p.Name + "-" + strings.ReplaceAll(v.Name, " ", "-")
 }
 
 func (p *Program) man() string {
@@ -27,14 +37,7 @@ func (p *Program) man() string {
 	m.line(".B " + p.Name + "\n[global flags]\n.I COMMAND\n[flags] [arguments]")
 	intro, sections := splitLong(p.Long)
 	m.long(intro, sections[:0])
-	m.section("commands")
-	var also []string
-	for _, v := range p.all() {
-		if !v.Hidden {
-			m.item(p.Name+"-"+v.Name+"(8)", v.Summary)
-			also = append(also, p.Name+"-"+v.Name+"(8)")
-		}
-	}
+	also := p.commands(&m, p.Verbs)
 	m.flags("global flags", slices.Concat(p.Globals, answers))
 	m.long("", sections)
 	m.section("see also")
@@ -42,18 +45,33 @@ func (p *Program) man() string {
 	return m.String()
 }
 
-func (p *Program) manOf(v *Verb) string {
+func (p *Program) manOf(v *Verb, above string) string {
 	var m manPage
-	m.head(p.Name+"-"+v.Name, v.Summary)
+	m.head(p.page(v), v.Summary)
 	m.section("synopsis")
 	m.text(p.usage(v))
 	intro, sections := splitLong(v.Long)
 	m.long(intro, nil)
+	also := p.commands(&m, v.Verbs)
 	m.flags("flags", v.Flags)
 	m.long("", sections)
 	m.section("see also")
-	m.text(p.Name + "(8)")
+	m.text(strings.Join(append([]string{above + "(8)"}, also...), ", "))
 	return m.String()
+}
+
+// commands lists verbs, and returns the names of their pages.
+func (p *Program) commands(m *manPage, verbs []Maker) (pages []string) {
+	if verbs == nil {
+		return nil
+	}
+	m.section("commands")
+	for _, v := range shown(verbs) {
+		name := p.page(&v) + "(8)"
+		m.item(name, v.Summary)
+		pages = append(pages, name)
+	}
+	return pages
 }
 
 // A manPage is text in the macros of man(7).

@@ -44,10 +44,33 @@ func parse(c *Call, args []string) error {
 	if name == "help" || name == "h" {
 		return helpVerb(c, rest)
 	}
-	if c.Verb = c.Program.Verb(name); c.Verb == nil {
-		return unknownVerb(c.Program, name)
+	if c.Verb = made(c.Program.Verbs, name); c.Verb == nil {
+		return unknownVerb(c.Program.Name, c.Program.Verbs, name)
+	}
+	if c.Verb.Verbs != nil {
+		return parseGroup(c, rest)
 	}
 	return parseVerb(c, rest)
+}
+
+// parseGroup reads which of a verb's own verbs is meant, and what stands behind it.
+func parseGroup(c *Call, args []string) error {
+	p := &parser{call: c}
+	for len(args) > 0 && isFlag(args[0]) {
+		args = p.flag(args)
+	}
+	switch {
+	case p.help || len(args) == 0 && p.err == nil:
+		c.answer = c.Program.HelpOf(c.Verb)
+		return nil
+	case p.err != nil:
+		return p.err
+	}
+	group := c.Verb
+	if c.Verb = made(group.Verbs, args[0]); c.Verb == nil {
+		return unknownVerb(c.Program.Name+" "+group.Name, group.Verbs, args[0])
+	}
+	return parseVerb(c, args[1:])
 }
 
 // parseVerb reads what stands behind the verb's name.

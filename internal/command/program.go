@@ -32,12 +32,15 @@ type Maker struct {
 //
 // Its flags may stand before and behind its operands, as in runc. Rest ends
 // that at the first operand: what follows belongs to another program ("exec ID ls -l").
+//
+// A verb with verbs of its own has a name, a summary and a long text, and no more.
 type Verb struct {
-	Name    string
-	Args    string // operands as help shows them: "ID [SIGNAL]"
-	Summary string // one line, without a full stop
-	Long    string // help's text, written by hand: paragraphs, examples
-	Hidden  bool   // works, but help does not list it
+	Name    string  // of one within another, both: "seccomp explain"
+	Verbs   []Maker // of its own, by the second word
+	Args    string  // operands as help shows them: "ID [SIGNAL]"
+	Summary string  // one line, without a full stop
+	Long    string  // help's text, written by hand: paragraphs, examples
+	Hidden  bool    // works, but help does not list it
 	Flags   []Flag
 	Min     int // number of operands
 	Max     int // -1: any number
@@ -92,17 +95,16 @@ func Main(p Program, args []string) error {
 	return c.log.close(p.Name, err)
 }
 
-// unknownVerb is the error for a verb that does not exist: status 3, as runc.
-func unknownVerb(p *Program, name string) error {
+// unknownVerb is the error for a verb that does not exist: status 3, as runc. of is
+// what the verbs are those of: "coracle", or "coracle seccomp".
+func unknownVerb(of string, makers []Maker, name string) error {
 	var names []string
-	for _, v := range p.all() {
-		if !v.Hidden {
-			names = append(names, v.Name)
-		}
+	for _, v := range shown(makers) {
+		names = append(names, v.word())
 	}
 	hint := fail.Nearest(name, names)
 	if hint == "" {
-		hint = "see " + p.Name + " --help"
+		hint = "see " + of + " --help"
 	}
 	return &ExitError{Code: 3, Err: &fail.Error{Doing: "unknown command " + quote(name), Hint: hint}}
 }

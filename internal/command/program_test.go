@@ -34,6 +34,11 @@ func boat() *Program {
 			}},
 			{Name: "kill", Args: "ID [SIGNAL]", Summary: "signal it", Min: 1, Max: 2},
 			{Name: "list", Summary: "list all"},
+			{Name: "net", Summary: "cast nets", Verbs: makers([]Verb{
+				{Name: "net cast", Args: "DIR", Summary: "throw one", Long: "example:\n  boat net cast north", Min: 1, Max: 1, Flags: []Flag{{Names: []string{"deep"}, Help: "far down"}}},
+				{Name: "net haul", Summary: "draw it in"},
+				{Name: "net mend", Hidden: true},
+			})},
 			{Name: "init", Hidden: true},
 		}),
 	}
@@ -42,7 +47,7 @@ func boat() *Program {
 func makers(verbs []Verb) []Maker {
 	var list []Maker
 	for _, v := range verbs {
-		list = append(list, Maker{v.Name, func() Verb { return v }})
+		list = append(list, Maker{v.word(), func() Verb { return v }})
 	}
 	return list
 }
@@ -142,6 +147,16 @@ func TestParseErrors(t *testing.T) {
 		{"swim", "unknown command swim", "see boat --help"},
 		{"help crate", "unknown command crate", "did you mean create?"},
 		{"ini", "unknown command ini", "see boat --help"}, // not the hidden one
+		{"net cest", "unknown command cest", "did you mean cast?"},
+		{"net swim", "unknown command swim", "see boat net --help"},
+		{"net create", "unknown command create", "see boat net --help"},
+		{"cast", "unknown command cast", "see boat --help"},
+		{"help net swim", "unknown command swim", "see boat net --help"},
+		{"net cast", `"net cast" requires exactly 1 argument(s)`, "usage: boat net cast [flags] DIR"},
+		{"net haul x", `"net haul" requires exactly 0 argument(s)`, "usage: boat net haul"},
+		{"net cast --depe x", "unknown flag --depe", "did you mean --deep?"},
+		{"net --deep cast x", "unknown flag --deep", "see boat net --help"},
+		{"net --root /r cast x", "unknown flag --root", "--root stands before the command: boat --root … net"},
 	} {
 		call, err := words(c.line)
 		if err == nil || call.answer != "" {
@@ -159,7 +174,9 @@ func TestParseErrors(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
-	top, create := boat().Help(), boat().HelpOf(boat().Verb("create"))
+	of := func(v *Verb) string { return boat().HelpOf(v) }
+	net := made(boat().Verbs, "net")
+	top, create, cast := boat().Help(), of(made(boat().Verbs, "create")), of(made(net.Verbs, "cast"))
 	for line, want := range map[string]string{
 		"":                               top,
 		"-h":                             top,
@@ -173,6 +190,14 @@ func TestAnswers(t *testing.T) {
 		"create -h a b c":                create,
 		"create --nonsense --bundle":     "",
 		"create --nonsense -h --bundle":  create,
+		"net":                            of(net),
+		"net --help":                     of(net),
+		"net -h cast":                    of(net),
+		"net --nonsense -h":              of(net),
+		"help net":                       of(net),
+		"net cast -h":                    cast,
+		"help net cast":                  cast,
+		"help net cast x":                cast,
 		"--version":                      "boat version 1\n",
 		"-v":                             "boat version 1\n",
 		"--nonsense --version create c1": "boat version 1\n",
@@ -195,6 +220,7 @@ commands:
   exec    run one more
   kill    signal it
   list    list all
+  net     cast nets
 
 global flags:
       --log FILE           append errors and warnings to FILE, journald:NAME or syslog:NAME
@@ -227,8 +253,32 @@ flags:
 example:
   boat create c1
 `
-	if got := boat().HelpOf(boat().Verb("create")); got != want {
+	if got := boat().HelpOf(made(boat().Verbs, "create")); got != want {
 		t.Errorf("got\n%s", got)
+	}
+	want = `boat net - cast nets
+
+usage: boat net COMMAND [flags] [ARGUMENTS]
+
+commands:
+  cast  throw one
+  haul  draw it in
+
+see boat net COMMAND --help for one command
+`
+	if got := boat().HelpOf(made(boat().Verbs, "net")); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestParseGroup: a verb of another is called by both words, and has flags of its own.
+func TestParseGroup(t *testing.T) {
+	call, err := words("--root /r net cast --deep north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if call.Verb.Name != "net cast" || !call.Bool("deep") || !slices.Equal(call.Args, []string{"north"}) || call.String("root") != "/r" {
+		t.Errorf("got %s of %q, %+v", call.Verb.Name, call.Args, call.values)
 	}
 }
 
