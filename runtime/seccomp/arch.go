@@ -105,6 +105,10 @@ func (a *Arch) number(i int) (uint32, bool) {
 	return uint32(n) | a.bit, n >= 0
 }
 
+// Full is a number as programs give it to the kernel: that of x32 has a bit which
+// people leave out.
+func (a *Arch) Full(number uint32) uint32 { return number | a.bit }
+
 // NameOf returns the name of a system call, "" if it has none.
 func (a *Arch) NameOf(number uint32) string {
 	for i := range a.table {

@@ -27,11 +27,8 @@ func (p *Profile) Decide(d Data) Verdict {
 		}
 		return Verdict{Return: retKillProcess, Rule: ByArch}
 	}
-	for i := range p.Rules {
-		r := &p.Rules[i]
-		if len(r.Conditions) == 0 && r.Return != p.Default && r.names(a, d.Number) {
-			return Verdict{Return: r.Return, Rule: i}
-		}
+	if i := p.unconditional(a, d.Number); i >= 0 {
+		return Verdict{Return: p.Rules[i].Return, Rule: i}
 	}
 	for i := range p.Rules {
 		r := &p.Rules[i]
@@ -42,7 +39,24 @@ func (p *Profile) Decide(d Data) Verdict {
 			return Verdict{Return: r.Return, Rule: i, Muxed: name}
 		}
 	}
-	if last, ok := p.last(a); ok && p.enosys() && d.Number > last && d.Number < a.ordinary() {
+	return p.otherwise(a, d.Number)
+}
+
+// unconditional returns the index of the rule that decides about a call whatever
+// its arguments are, -1 if there is none.
+func (p *Profile) unconditional(a *Arch, number uint32) int {
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		if len(r.Conditions) == 0 && r.Return != p.Default && r.names(a, number) {
+			return i
+		}
+	}
+	return -1
+}
+
+// otherwise is the verdict on a call that no rule decides about.
+func (p *Profile) otherwise(a *Arch, number uint32) Verdict {
+	if last, ok := p.last(a); ok && p.enosys() && number > last && number < a.ordinary() {
 		return Verdict{Return: retErrno | a.ENOSYS(), Rule: ByDefault, Newer: true}
 	}
 	return Verdict{Return: p.Default, Rule: ByDefault}

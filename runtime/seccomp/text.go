@@ -12,7 +12,7 @@ import (
 // that they lead to, numbers with the names of what they are compared with.
 func Text(program []Instruction) string {
 	var b strings.Builder
-	var l lister
+	l := lister{from: make([]*known, len(program)+1)}
 	for at, i := range program {
 		b.WriteString(pad(strconv.Itoa(at), 4) + "  " + l.line(at, i) + "\n")
 	}
@@ -21,23 +21,42 @@ func Text(program []Instruction) string {
 
 func pad(s string, n int) string { return strings.Repeat(" ", max(0, n-len(s))) + s }
 
-// A lister knows what the code in front of an instruction has found out: sections
-// follow the test of their architecture, and end where the next is tested.
-type lister struct {
+// known is what has been found out where an instruction is reached.
+type known struct {
 	arch   *Arch
 	loaded uint32 // the offset of the word that was loaded last
 }
 
+// A lister goes through a program from its beginning: jumps only lead forward, so
+// it has seen the way to an instruction before that.
+type lister struct {
+	known
+	from []*known // for each instruction, that of the first that leads to it
+}
+
+// leads notes that an instruction is reached with what is known by now.
+func (l *lister) leads(to int, k known) {
+	if to < len(l.from) && l.from[to] == nil {
+		l.from[to] = &k
+	}
+}
+
 func (l *lister) line(at int, i Instruction) string {
-	to := func(skip uint32) string { return strconv.Itoa(at + 1 + int(skip)) }
+	if l.from[at] != nil {
+		l.known = *l.from[at]
+	}
+	to := func(skip uint32) int { return at + 1 + int(min(skip, MaxInstructions)) }
 	switch i.Code {
 	case opLoad:
 		l.loaded = i.K
+		l.leads(at+1, l.known)
 		return "load " + l.word()
 	case opAnd:
+		l.leads(at+1, l.known)
 		return "and 0x" + strconv.FormatUint(uint64(i.K), 16)
 	case opJump:
-		return "go to " + to(i.K)
+		l.leads(to(i.K), l.known)
+		return "go to " + strconv.Itoa(to(i.K))
 	case opRet:
 		return "return " + ActionText(i.K)
 	}
@@ -45,7 +64,10 @@ func (l *lister) line(at int, i Instruction) string {
 	if test == "" {
 		return "unknown code 0x" + strconv.FormatUint(uint64(i.Code), 16)
 	}
-	return "if " + test + " " + l.value(i) + " then " + to(uint32(i.True)) + " else " + to(uint32(i.Else))
+	l.leads(to(uint32(i.Else)), l.known)
+	value := l.value(i)
+	l.leads(to(uint32(i.True)), l.known)
+	return "if " + test + " " + value + " then " + strconv.Itoa(to(uint32(i.True))) + " else " + strconv.Itoa(to(uint32(i.Else)))
 }
 
 func (l *lister) word() string {
@@ -64,7 +86,8 @@ func (l *lister) word() string {
 	return "arg" + strconv.Itoa(int(l.loaded-offsetArgs)/8) + half
 }
 
-// value is what the loaded word is compared with.
+// value is what the loaded word is compared with. If it is the architecture, that
+// is known where the two are equal.
 func (l *lister) value(i Instruction) string {
 	text := "0x" + strconv.FormatUint(uint64(i.K), 16)
 	switch {
