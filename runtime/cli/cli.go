@@ -9,6 +9,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/coracle-oci/coracle/runtime/container"
 	"github.com/coracle-oci/coracle/runtime/plan"
 	"github.com/coracle-oci/coracle/runtime/probe"
+	"github.com/coracle-oci/coracle/runtime/seccomp"
 )
 
 // Main runs coracle.
@@ -70,6 +72,7 @@ exit status:
 			{Name: "spec", Make: specVerb},
 			{Name: "check", Make: checkVerb},
 			{Name: "plan", Make: planVerb},
+			{Name: "seccomp", Make: seccompVerb},
 			{Name: "features", Make: featuresVerb},
 			{Name: "selftest", Make: selftestVerb},
 		}, command.CompletionVerbs(operands)...),
@@ -99,6 +102,8 @@ func operands(c *command.Call, kind string) []string {
 			ids = append(ids, state.ID)
 		}
 		return ids
+	case "SYSCALL":
+		return seccomp.Native(runtime.GOARCH).Names()
 	case "SIGNAL":
 		return []string{"HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "CONT", "STOP"}
 	}
