@@ -96,6 +96,13 @@ func TestRefusals(t *testing.T) {
 			want: "config.json linux.devices[0].path: mount the host's /other/x: no such file or directory (ENOENT)", hint: "same path"},
 		{name: "mounts without a namespace", change: func(s *specs.Spec) { withoutMountNS(s); s.Mounts = []specs.Mount{mount("/x", "tmpfs", "tmpfs")} },
 			want: "config.json mounts: there is no new mount namespace to make mounts in", hint: `{"type": "mount"}`},
+		{name: "mounts in a joined namespace", change: func(s *specs.Spec) {
+			for i := range s.Linux.Namespaces {
+				if s.Linux.Namespaces[i].Type == specs.MountNamespace {
+					s.Linux.Namespaces[i].Path = "/proc/9/ns/mnt"
+				}
+			}
+		}, want: "config.json mounts: there is no new mount namespace to make mounts in", hint: "remove linux.namespaces[4].path"},
 		{name: "masks without a namespace", change: func(s *specs.Spec) { withoutMountNS(s); s.Linux.MaskedPaths = []string{"/x"} },
 			want: "config.json linux.maskedPaths: there is no new mount namespace"},
 		{name: "read-only paths without a namespace", change: func(s *specs.Spec) { withoutMountNS(s); s.Linux.ReadonlyPaths = []string{"/x"} },

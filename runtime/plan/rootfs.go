@@ -121,7 +121,11 @@ func (c *compiler) rootPropagation() {
 // sharedMounts is for containers without a mount namespace of their own: what
 // would change mounts would change those of others.
 func (c *compiler) sharedMounts() {
-	const hint = `add {"type": "mount"} to linux.namespaces`
+	hint := `add {"type": "mount"} to linux.namespaces`
+	_, i, joined := c.namespace(specs.MountNamespace)
+	if joined {
+		hint = "others are in the one that is joined: remove " + index("linux.namespaces", i) + ".path, or mount there what is wanted and leave it out here"
+	}
 	switch {
 	case len(c.spec.Mounts) > 0:
 		c.refuse("mounts", "there is no new mount namespace to make mounts in", 0, hint)
@@ -137,7 +141,7 @@ func (c *compiler) sharedMounts() {
 		c.refuse("process.terminal", "there is no new mount namespace for the terminal", 0, hint)
 	}
 	root := c.rootDir()
-	if _, _, joined := c.namespace(specs.MountNamespace); !joined {
+	if !joined {
 		root = c.rootPath()
 	}
 	c.b.From("root.path")
