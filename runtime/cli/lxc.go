@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -27,7 +28,7 @@ func lxcSpec(c *command.Call) ([]byte, map[string][]byte, error) {
 	program, missing := cninet(c)
 	r := lxc.Request{
 		File: file, Name: filepath.Base(filepath.Dir(file)), Root: c.String("rootfs"),
-		Cninet: program, NetDir: filepath.Join(bundle, "cni"),
+		Arch: runtime.GOARCH, Cninet: program, NetDir: filepath.Join(bundle, "cni"),
 		Read:   func(name string) (string, error) { data, err := os.ReadFile(name); return string(data), err },
 		List:   confFiles,
 		Exists: func(name string) bool { _, err := os.Stat(name); return err == nil },

@@ -154,7 +154,7 @@ func (c *converter) more(key, value string) bool {
 		n := int(c.number(value, -1000, 1000))
 		c.spec.Process.OOMScoreAdj = &n
 	case "lxc.seccomp.profile":
-		c.without("is not converted: write linux.seccomp by hand, or the container runs without a filter of system calls")
+		c.seccomp(value)
 	default:
 		return false
 	}

@@ -25,6 +25,7 @@ type Request struct {
 	Name   string                             // of the container
 	Root   string                             // its root file system; "": what the config says
 	Cninet string                             // path of the program that attaches to networks
+	Arch   string                             // amd64 or arm64: whose sections of a seccomp policy count
 	NetDir string                             // where the networks' configuration will be
 	Read   func(file string) (string, error)  // a config, an fstab
 	List   func(dir string) ([]string, error) // the .conf files of a directory that is included

@@ -33,6 +33,12 @@ lxc.cgroup2.devices.allow = c *:* m
 lxc.cgroup2.devices.allow = c 1:3 rwm
 lxc.cap.drop = sys_module mac_override
 `,
+	"/usr/share/lxc/config/common.seccomp": `2
+denylist
+reject_force_umount  # not wanted
+[all]
+kexec_load errno 1
+`,
 	"/etc/lxc/site.d/a.conf": "lxc.no_new_privs = 1\n",
 	"/var/lib/lxc/web/fstab": "# more\n/dev/shm dev/shm none bind,create=dir 0 0\n",
 }
@@ -40,7 +46,7 @@ lxc.cap.drop = sys_module mac_override
 func request(name, text string) Request {
 	file := "/var/lib/lxc/" + name + "/config"
 	return Request{
-		File: file, Name: name, Cninet: "/usr/bin/cninet", NetDir: "/bundle/cni",
+		File: file, Name: name, Cninet: "/usr/bin/cninet", Arch: "amd64", NetDir: "/bundle/cni",
 		Read: func(f string) (string, error) {
 			if f == file {
 				return text, nil
