@@ -46,7 +46,7 @@ func run() error {
 		return err
 	}
 	b := &bench{bin: bin}
-	only := flag.String("only", "", "regular expression of the sections to run: start, exec, verbs, memory, unpack, network")
+	only := flag.String("only", "", "regular expression of the sections to run: start, seccomp, exec, verbs, memory, unpack, network")
 	flag.IntVar(&b.runs, "n", 60, "runs of each program in each measurement")
 	write := flag.String("o", "", "file to write the results to, as well")
 	flag.Parse()
@@ -57,7 +57,7 @@ func run() error {
 	for _, s := range []struct {
 		name    string
 		measure func(*bench) error
-	}{{"start", (*bench).start}, {"exec", (*bench).exec}, {"verbs", (*bench).verbs}, {"memory", (*bench).memory}, {"unpack", (*bench).unpack}, {"network", (*bench).network}} {
+	}{{"start", (*bench).start}, {"seccomp", (*bench).seccomp}, {"exec", (*bench).exec}, {"verbs", (*bench).verbs}, {"memory", (*bench).memory}, {"unpack", (*bench).unpack}, {"network", (*bench).network}} {
 		if !wanted.MatchString(s.name) {
 			continue
 		}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ const idle = 40 * time.Millisecond
 type runtimeUnderTest struct {
 	*contender
 	command []string
+	bundle  string // for race, where it is not all the others'
 }
 
 // runtimes returns ours first, then the peers. crun of Debian 12 runs on version
@@ -36,9 +38,9 @@ func (b *bench) runtimes() ([]runtimeUnderTest, error) {
 	}
 	root := func(name string) string { return filepath.Join(b.dir, "state", name) }
 	return []runtimeUnderTest{
-		{&contender{name: "coracle"}, []string{filepath.Join(b.bin, "coracle"), "--root", root("coracle")}},
-		{&contender{name: "crun"}, []string{"crun", "--cgroup-manager=cgroupfs", "--root", root("crun")}},
-		{&contender{name: "runc"}, []string{"runc", "--root", root("runc")}},
+		{&contender{name: "coracle"}, []string{filepath.Join(b.bin, "coracle"), "--root", root("coracle")}, ""},
+		{&contender{name: "crun"}, []string{"crun", "--cgroup-manager=cgroupfs", "--root", root("crun")}, ""},
+		{&contender{name: "runc"}, []string{"runc", "--root", root("runc")}, ""},
 	}, nil
 }
 
@@ -102,7 +104,7 @@ func (b *bench) race(all []runtimeUnderTest, bundle string, pause time.Duration)
 			r := all[(round+i)%len(all)]
 			for n := range block {
 				time.Sleep(pause)
-				command := slices.Concat(r.command, []string{"run", "--bundle", bundle, fmt.Sprintf("bench-%s-%d-%d", r.name, round, n)})
+				command := slices.Concat(r.command, []string{"run", "--bundle", cmp.Or(r.bundle, bundle), fmt.Sprintf("bench-%d-%d-%d", i, round, n)})
 				s, err := timed(exec.Command(command[0], command[1:]...))
 				if err != nil {
 					return err

@@ -6,12 +6,8 @@
 package seccomp
 
 import (
-	"bufio"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,49 +16,13 @@ import (
 )
 
 // A Library is a process that calls libseccomp for us.
-type Library struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-}
+type Library struct{ helper }
 
-// Start compiles the process's program, testdata/libseccomp.c below repo, into
-// dir and starts it.
+// Start compiles the process's program into dir and starts it; repo is where this
+// repository is.
 func Start(repo, dir string) (*Library, error) {
-	program := filepath.Join(dir, "libseccomp")
-	cc := exec.Command("cc", "-O2", "-Wall", "-Werror", "-o", program, filepath.Join(repo, "tests/seccomp/testdata/libseccomp.c"), "-lseccomp")
-	if out, err := cc.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, out)
-	}
-	l := &Library{cmd: exec.Command(program)}
-	var err error
-	if l.in, err = l.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := l.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	l.out = bufio.NewReaderSize(out, 1<<20)
-	l.cmd.Stderr = &strings.Builder{}
-	return l, l.cmd.Start()
-}
-
-// Close ends the process.
-func (l *Library) Close() error {
-	l.in.Close()
-	if err := l.cmd.Wait(); err != nil {
-		return fmt.Errorf("%w: %s", err, l.cmd.Stderr)
-	}
-	return nil
-}
-
-func (l *Library) ask(text string) (string, error) {
-	if _, err := io.WriteString(l.in, text); err != nil {
-		return "", err
-	}
-	answer, err := l.out.ReadString('\n')
-	return strings.TrimSpace(answer), err
+	h, err := startHelper(repo, dir, "libseccomp", "-lseccomp")
+	return &Library{h}, err
 }
 
 // Number is what libseccomp calls a number: less than 0 if there is none.

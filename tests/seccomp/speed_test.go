@@ -4,12 +4,6 @@
 package seccomp_test
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/coracle-oci/coracle/internal/testkit"
@@ -65,39 +59,6 @@ func BenchmarkLibrary(b *testing.B) {
 	}
 }
 
-var tracedCall = regexp.MustCompile(`(?m)^\d+ +(\w+)\(([^)]*)\) += `)
-
-// trace is the calls of real programs, with their arguments.
-func trace(t *testing.T) (calls []seccomp.Data) {
-	t.Helper()
-	testkit.Need(t, testkit.Tool("strace"))
-	log := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.Command("strace", "-f", "-e", "raw=all", "-o", log, "sh", "-c", "find . -name '*.go' | xargs -n 20 cat | sort | uniq -c | tail -n 1")
-	cmd.Dir = testkit.Repo(t)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	text, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := seccomp.Native("amd64")
-	for _, m := range tracedCall.FindAllStringSubmatch(string(text), -1) {
-		d := seccomp.Data{Arch: a.Token}
-		var ok bool
-		if d.Number, ok = a.Number(m[1]); !ok {
-			t.Fatalf("strace knows %s", m[1])
-		}
-		for i, arg := range strings.Split(m[2], ", ") {
-			if i < len(d.Args) {
-				d.Args[i], _ = strconv.ParseUint(arg, 0, 64)
-			}
-		}
-		calls = append(calls, d)
-	}
-	return calls
-}
-
 // TestInstructions: a call takes at most half of the instructions that it takes in
 // libseccomp's filters.
 func TestInstructions(t *testing.T) {
@@ -106,26 +67,23 @@ func TestInstructions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := trace(t)
-	if len(calls) < 500 {
-		t.Fatalf("only %d calls were traced", len(calls))
+	testkit.Need(t, testkit.Tool("strace"))
+	calls, err := other.Trace(testkit.Repo(t), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	for optimize, name := range []string{1: "list", 2: "tree"} {
 		if optimize == 0 {
 			continue
 		}
 		p := compilePair(t, l, s, archsOf(s), optimize)
-		ours, theirs := 0, 0
-		for _, d := range calls {
-			_, n, err := seccomp.Run(p.ours, d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ours += n
-			if _, n, err = seccomp.Run(p.theirs, d); err != nil {
-				t.Fatal(err)
-			}
-			theirs += n
+		ours, err := other.Steps(p.ours, calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := other.Steps(p.theirs, calls)
+		if err != nil {
+			t.Fatal(err)
 		}
 		n := float64(len(calls))
 		t.Logf("%d calls: %.1f instructions, libseccomp's %s %.1f: %.2f", len(calls), float64(ours)/n, name, float64(theirs)/n, float64(ours)/float64(theirs))
