@@ -136,6 +136,18 @@ func indexOf(name string) (int, bool) {
 	return 0, false
 }
 
+// indexNear is indexOf for a name that may stand close behind another, as in the
+// sorted lists of engines.
+func indexNear(at int, name string) (int, bool) {
+	const near = 6
+	for i := at; i < min(at+near, len(names)); i++ {
+		if names[i] == name {
+			return i, true
+		}
+	}
+	return indexOf(name)
+}
+
 // Names returns the names of the calls that the architecture has, sorted.
 func (a *Arch) Names() []string {
 	var has []string

@@ -25,6 +25,8 @@ import (
 // where is the field to name then.
 func (p *Profile) Compile(where string) ([]Instruction, error) {
 	c := compiler{Profile: p}
+	// Enough for engines' profiles. Fresh memory is what compiling takes longest for.
+	c.out, c.segments, c.leaves = make([]Instruction, 0, 320), make([]segment, 0, 160), make([]leaf, 0, 128)
 	c.resolve()
 	next := c.ret(retKillProcess)
 	for i := len(p.Archs) - 1; i >= 0; i-- {
@@ -50,12 +52,17 @@ type compiler struct {
 	emitter
 	uses      []use // all names of all rules, in their order
 	decisions []decision
+	// Of the section that is being made; the room serves the next one too.
+	numbers  []uint64
+	segments []segment
+	leaves   []leaf
+	tests    []test // of the decision that is being made
 }
 
 // A use is one name in one rule.
 type use struct {
-	name int32 // an index of names; -1: no architecture has such a call
 	rule int32
+	name int16 // an index of names; -1: no architecture has such a call
 	mux  muxed // how else the call may be asked for, if the rule applies there
 }
 
@@ -88,10 +95,11 @@ func (c *compiler) resolve() {
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		through := c.throughMux(r)
+		at, ok := 0, false
 		for _, name := range r.Names {
 			u := use{name: -1, rule: int32(i)}
-			if at, ok := indexOf(name); ok {
-				u.name = int32(at)
+			if at, ok = indexNear(at, name); ok {
+				u.name = int16(at)
 			}
 			if through {
 				u.mux, _ = muxOf(name)
@@ -111,7 +119,7 @@ func (c *compiler) decision(ret uint32, tests []test, little bool) int {
 			return i
 		}
 	}
-	c.decisions = append(c.decisions, decision{ret: ret, tests: tests, little: little})
+	c.decisions = append(c.decisions, decision{ret: ret, tests: slices.Clone(tests), little: little})
 	return len(c.decisions) - 1
 }
 
@@ -125,44 +133,47 @@ func (c *compiler) shares(a *Arch) bool {
 
 // section emits the search of all calls with the token of an architecture.
 func (c *compiler) section(a *Arch) int {
-	var list []segment
+	c.segments = c.segments[:0]
 	if a.bit != 0 {
-		list = cover(list, 0, c.plain(retKillProcess))
+		c.cover(0, c.plain(retKillProcess))
 	}
-	list = c.segments(list, a)
+	c.cut(a)
 	if a.Token == x86_64Token {
 		x32 := FindArch("SCMP_ARCH_X32")
 		switch {
 		case a == x32:
 		case slices.Contains(c.Archs, x32):
-			list = c.segments(list, x32)
+			c.cut(x32)
 		default:
-			list = cover(list, x32Bit, c.plain(retKillProcess))
+			c.cover(x32Bit, c.plain(retKillProcess))
 		}
-		list = cover(list, noNumber, c.plain(c.Default))
+		c.cover(noNumber, c.plain(c.Default))
 	}
-	c.follow(c.search(leaves(list, a)))
+	c.weigh(a)
+	c.join()
+	c.follow(c.search(c.leaves))
 	return c.put(Instruction{Code: opLoad, K: offsetNumber})
 }
 
 // A segment is a range of numbers, up to the next one's, that fare alike.
 type segment struct {
 	from     uint32
-	decision int
+	weight   int32
+	decision int32
 }
 
 // cover appends a segment, unless the one before says the same.
-func cover(list []segment, from uint32, decision int) []segment {
-	if n := len(list); n > 0 && list[n-1].decision == decision {
-		return list
+func (c *compiler) cover(from uint32, decision int) {
+	if n := len(c.segments); n == 0 || int(c.segments[n-1].decision) != decision {
+		c.segments = append(c.segments, segment{from, 1, int32(decision)})
 	}
-	return append(list, segment{from, decision})
 }
 
-// segments appends those of one architecture.
-func (c *compiler) segments(list []segment, a *Arch) []segment {
-	byNumber, last := c.byNumber(a)
-	f := filler{list: list, next: uint64(a.bit), last: last, limit: uint64(a.ordinary()), known: c.plain(c.Default)}
+// cut appends the segments of one architecture.
+func (c *compiler) cut(a *Arch) {
+	last := c.sort(a)
+	byNumber := c.numbers
+	f := filler{compiler: c, next: uint64(a.bit), last: last, limit: uint64(a.ordinary()), known: c.plain(c.Default)}
 	f.newer = f.known
 	if c.enosys() && last >= 0 {
 		f.newer = c.plain(retErrno | a.ENOSYS())
@@ -174,7 +185,7 @@ func (c *compiler) segments(list []segment, a *Arch) []segment {
 		}
 		if d := c.decide(a, uint32(number), byNumber[:n]); d >= 0 {
 			f.fill(number)
-			f.list = cover(f.list, uint32(number), d)
+			c.cover(uint32(number), d)
 			f.next = number + 1
 		}
 		byNumber = byNumber[n:]
@@ -184,12 +195,11 @@ func (c *compiler) segments(list []segment, a *Arch) []segment {
 	} else {
 		f.fill(1 << 32)
 	}
-	return f.list
 }
 
 // A filler covers the numbers that no rule names.
 type filler struct {
-	list         []segment
+	*compiler
 	next         uint64 // the first that is not covered
 	last         int64  // of the newest call that the profile names
 	limit        uint64 // where numbers begin that are never newer
@@ -199,23 +209,24 @@ type filler struct {
 // fill covers all up to a number.
 func (f *filler) fill(to uint64) {
 	if f.next < to && int64(f.next) <= f.last {
-		f.list = cover(f.list, uint32(f.next), f.known)
+		f.cover(uint32(f.next), f.known)
 		f.next = min(to, uint64(f.last)+1)
 	}
 	if f.next < min(to, f.limit) {
-		f.list = cover(f.list, uint32(f.next), f.newer)
+		f.cover(uint32(f.next), f.newer)
 		f.next = min(to, f.limit)
 	}
 	if f.next < to {
-		f.list = cover(f.list, uint32(f.next), f.known)
+		f.cover(uint32(f.next), f.known)
 		f.next = to
 	}
 }
 
-// byNumber returns the uses of calls that an architecture has, sorted by number
-// and then by rule: number<<32 | index of uses. last is the newest call.
-func (c *compiler) byNumber(a *Arch) (list []uint64, last int64) {
-	list, last = make([]uint64, 0, len(c.uses)), -1
+// sort lists the uses of calls that an architecture has, by number and then by
+// rule: number<<32 | index of uses. last is the newest call.
+func (c *compiler) sort(a *Arch) (last int64) {
+	list := slices.Grow(c.numbers[:0], len(c.uses))
+	last = -1
 	socketcall, hasSocketcall := a.Number("socketcall")
 	ipc, hasIPC := a.Number("ipc")
 	for i := range c.uses {
@@ -230,20 +241,21 @@ func (c *compiler) byNumber(a *Arch) (list []uint64, last int64) {
 		}
 		switch {
 		case u.mux.call == 0:
-		case u.mux.through == "ipc" && hasIPC:
+		case u.mux.ipc && hasIPC:
 			list = append(list, uint64(ipc)<<32|uint64(i))
-		case u.mux.through == "socketcall" && hasSocketcall:
+		case !u.mux.ipc && hasSocketcall:
 			list = append(list, uint64(socketcall)<<32|uint64(i))
 		}
 	}
 	slices.Sort(list)
-	return list, last
+	c.numbers = list
+	return last
 }
 
 // decide returns the decision for a call from the uses of its number, -1 for the
 // default.
 func (c *compiler) decide(a *Arch, number uint32, uses []uint64) int {
-	var tests []test
+	tests := c.tests[:0]
 	for _, packed := range uses {
 		u := &c.uses[uint32(packed)]
 		r := &c.Rules[u.rule]
@@ -261,6 +273,7 @@ func (c *compiler) decide(a *Arch, number uint32, uses []uint64) int {
 			return c.plain(r.Return)
 		}
 	}
+	c.tests = tests
 	// What says the same as the default need not be asked at the end.
 	for len(tests) > 0 && tests[len(tests)-1].ret == c.Default {
 		tests = tests[:len(tests)-1]

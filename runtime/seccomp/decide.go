@@ -111,7 +111,7 @@ func (r *Rule) hold(d Data) bool {
 func (r *Rule) muxes(a *Arch, d Data) (string, bool) {
 	for _, name := range r.Names {
 		if m, ok := muxOf(name); ok {
-			if n, ok := a.Number(m.through); ok && n == d.Number && m.condition().Holds(d.Args[0]) {
+			if n, ok := a.Number(m.through()); ok && n == d.Number && m.condition().Holds(d.Args[0]) {
 				return name, true
 			}
 		}

@@ -99,7 +99,7 @@ func (p *Profile) judge(rule int, a *Arch, d Data, known uint8) (list []Judgemen
 	}
 	for _, name := range r.Names {
 		m, ok := muxOf(name)
-		if n, has := a.Number(m.through); !ok || !has || n != d.Number || known&1 != 0 && !m.condition().Holds(d.Args[0]) {
+		if n, has := a.Number(m.through()); !ok || !has || n != d.Number || known&1 != 0 && !m.condition().Holds(d.Args[0]) {
 			continue
 		}
 		add(name, []Condition{m.condition()})

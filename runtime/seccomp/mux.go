@@ -10,14 +10,22 @@ package seccomp
 
 // A muxed call is one that may be asked for through another.
 type muxed struct {
-	through string
-	call    uint32
+	ipc  bool // through ipc(2), not socketcall(2)
+	call uint8
+}
+
+// through is the other call.
+func (m muxed) through() string {
+	if m.ipc {
+		return "ipc"
+	}
+	return "socketcall"
 }
 
 // muxOf returns how a call may be asked for on an architecture that has the other
 // call: linux/net.h, linux/ipc.h.
 func muxOf(name string) (m muxed, ok bool) {
-	call := uint32(0)
+	call := uint8(0)
 	switch name {
 	case "socket":
 		call = 1
@@ -61,7 +69,7 @@ func muxOf(name string) (m muxed, ok bool) {
 		call = 20
 	}
 	if call != 0 {
-		return muxed{"socketcall", call}, true
+		return muxed{false, call}, true
 	}
 	switch name {
 	case "semop":
@@ -89,13 +97,13 @@ func muxOf(name string) (m muxed, ok bool) {
 	case "shmctl":
 		call = 24
 	}
-	return muxed{"ipc", call}, call != 0
+	return muxed{true, call}, call != 0
 }
 
 // condition is what the first argument says. The upper half of ipc's is a
 // version, ipc(2).
 func (m muxed) condition() Condition {
-	if m.through == "ipc" {
+	if m.ipc {
 		return Condition{Op: MaskedEqual, Mask: 0xffff, Value: uint64(m.call)}
 	}
 	return Condition{Op: Equal, Value: uint64(m.call)}

@@ -33,8 +33,22 @@ func randomProfile(r *rand.Rand) *specs.LinuxSeccomp {
 			}
 		}
 		s.Syscalls = append(s.Syscalls, call)
+		if r.IntN(4) == 0 {
+			s.Syscalls = append(s.Syscalls, randomFamily(r, call)...)
+		}
 	}
 	return s
+}
+
+// randomFamily makes rules that differ from one in the values of an argument alone.
+func randomFamily(r *rand.Rand, call specs.LinuxSyscall) (family []specs.LinuxSyscall) {
+	arg := uint(r.IntN(6))
+	for range 1 + r.IntN(12) {
+		op := []specs.LinuxSeccompOperator{specs.OpEqualTo, specs.OpEqualTo, specs.OpEqualTo, specs.OpLessThan, specs.OpLessEqual}[r.IntN(5)]
+		call.Args = []specs.LinuxSeccompArg{{Index: arg, Value: randomValue(r), Op: op}}
+		family = append(family, call)
+	}
+	return family
 }
 
 func randomAction(r *rand.Rand) (action specs.LinuxSeccompAction, errno *uint) {

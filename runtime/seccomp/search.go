@@ -9,26 +9,25 @@ import "sort"
 // most profiles allow nearly everything in long rows, with a hole here and there.
 type leaf struct {
 	from      uint32
-	decision  int
-	exception int // the decision for number; -1: there is none
+	weight    int32
+	decision  int32
+	exception int32 // the decision for number; -1: there is none
 	number    uint32
-	weight    int
 }
 
-// leaves joins segments: "a, one number b, a" is one leaf where no frequent call
-// would have to pass the test for b.
-func leaves(list []segment, a *Arch) []leaf {
-	weights := weigh(list, a)
-	out := make([]leaf, 0, len(list))
+// join makes leaves of the segments: "a, one number b, a" is one leaf where no
+// frequent call would have to pass the test for b.
+func (c *compiler) join() {
+	list := c.segments
+	c.leaves = c.leaves[:0]
 	for i := 0; i < len(list); i++ {
-		l := leaf{from: list[i].from, decision: list[i].decision, exception: -1, weight: weights[i]}
-		if i+2 < len(list) && list[i+2].decision == l.decision && list[i+1].from+1 == list[i+2].from && weights[i]+weights[i+1]+weights[i+2] == 3 {
+		l := leaf{from: list[i].from, decision: list[i].decision, exception: -1, weight: list[i].weight}
+		if i+2 < len(list) && list[i+2].decision == l.decision && list[i+1].from+1 == list[i+2].from && list[i].weight+list[i+1].weight+list[i+2].weight == 3 {
 			l.exception, l.number = list[i+1].decision, list[i+1].from
 			i += 2
 		}
-		out = append(out, l)
+		c.leaves = append(c.leaves, l)
 	}
-	return out
 }
 
 // frequent are calls that most programs make often, and foremost those of them that
@@ -42,28 +41,24 @@ var frequent = [...]string{
 
 var foremost = [...]string{"close", "fcntl", "fstat", "futex", "getdents64", "mmap", "newfstatat", "openat", "read", "write"}
 
-// weigh returns the weight of each segment: 1, and more for each frequent call.
-func weigh(list []segment, a *Arch) []int {
+// weigh gives the segments of frequent calls more than the weight of 1.
+func (c *compiler) weigh(a *Arch) {
 	const often, most = 64, 128
-	weights := make([]int, len(list))
-	for i := range weights {
-		weights[i] = 1
-	}
-	add := func(names []string, weight int) {
+	list := c.segments
+	add := func(names []string, weight int32) {
 		for _, name := range names {
 			if n, ok := a.Number(name); ok {
-				weights[sort.Search(len(list), func(i int) bool { return list[i].from > n })-1] += weight
+				list[sort.Search(len(list), func(i int) bool { return list[i].from > n })-1].weight += weight
 			}
 		}
 	}
 	add(frequent[:], often)
 	add(foremost[:], most)
-	return weights
 }
 
 // middle is where to divide leaves so that both parts weigh much the same.
 func middle(list []leaf) int {
-	rest := 0
+	rest := int32(0)
 	for i := range list {
 		rest += list[i].weight
 	}
@@ -98,13 +93,13 @@ func (c *compiler) search(list []leaf) int {
 }
 
 // outcome emits a decision, unless it is there.
-func (c *compiler) outcome(i int) int {
+func (c *compiler) outcome(i int32) int {
 	d := &c.decisions[i]
 	if len(d.tests) == 0 {
 		return c.ret(d.ret)
 	}
 	if d.made == 0 {
-		d.made = c.tests(d)
+		d.made = c.test(d)
 	}
 	return d.made
 }

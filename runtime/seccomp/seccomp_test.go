@@ -260,7 +260,7 @@ func TestTooLong(t *testing.T) {
 	s := valid()
 	for i := range 1_000_000 {
 		s.Syscalls = append(s.Syscalls, specs.LinuxSyscall{Names: []string{"read", "prctl"}, Action: specs.ActAllow,
-			Args: []specs.LinuxSeccompArg{{Index: 1, Value: uint64(i), Op: specs.OpEqualTo}}})
+			Args: []specs.LinuxSeccompArg{{Index: 1, Value: uint64(2 * i), Op: specs.OpEqualTo}}})
 	}
 	s.Syscalls = s.Syscalls[1:]
 	p, err := Parse(s, "amd64", "")

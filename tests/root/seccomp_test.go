@@ -115,7 +115,7 @@ func TestRootSeccompFlags(t *testing.T) {
 func TestRootSeccompRefused(t *testing.T) {
 	var many []specs.LinuxSyscall
 	for i := range 1_000_000 {
-		many = append(many, specs.LinuxSyscall{Names: []string{"read"}, Action: specs.ActErrno, Args: []specs.LinuxSeccompArg{{Value: uint64(i), Op: specs.OpEqualTo}}})
+		many = append(many, specs.LinuxSyscall{Names: []string{"read"}, Action: specs.ActErrno, Args: []specs.LinuxSeccompArg{{Value: uint64(2 * i), Op: specs.OpEqualTo}}})
 	}
 	notSocket := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(notSocket, nil, 0o644))
