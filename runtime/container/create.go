@@ -67,7 +67,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	if path == "" {
 		path = filepath.Join(bundle, config.Name)
 	}
-	raw, err = sys.ReadInto(make([]byte, 0, 16<<10), path)
+	raw, err = sys.ReadInto(make([]byte, 0, 32<<10), path)
 	if o.Config != "" && err != nil {
 		return nil, nil, nil, &fail.Error{Where: "--config", Doing: "read " + o.Config, Err: err}
 	} else if errors.Is(err, os.ErrNotExist) {
