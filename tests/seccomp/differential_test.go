@@ -85,16 +85,21 @@ type pair struct {
 	calls        int
 }
 
-func compilePair(t *testing.T, l *other.Library, s *specs.LinuxSeccomp, archs []*seccomp.Arch, optimize int) *pair {
+func compile(t *testing.T, s *specs.LinuxSeccomp) (p *seccomp.Profile, program []seccomp.Instruction) {
 	t.Helper()
 	p, err := seccomp.Parse(s, "amd64", "")
+	if err == nil {
+		program, err = p.Compile("")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := p.Compile("")
-	if err != nil {
-		t.Fatal(err)
-	}
+	return p, program
+}
+
+func compilePair(t *testing.T, l *other.Library, s *specs.LinuxSeccomp, archs []*seccomp.Arch, optimize int) *pair {
+	t.Helper()
+	p, ours := compile(t, s)
 	theirs, _, err := l.Compile(p, archs, optimize)
 	if err != nil {
 		t.Fatal(err)
@@ -138,8 +143,8 @@ func values(p *seccomp.Profile, a *seccomp.Arch) []uint64 {
 }
 
 // all compares every call that both know, up to the newest that the profile
-// names, with many arguments.
-func (p *pair) all(l *other.Library, archs []*seccomp.Arch, r *rand.Rand) {
+// names, with many arguments: one of step that could be interesting.
+func (p *pair) all(l *other.Library, archs []*seccomp.Arch, r *rand.Rand, step int) {
 	p.t.Helper()
 	for _, a := range archs {
 		values := values(p.profile, a)
@@ -151,7 +156,7 @@ func (p *pair) all(l *other.Library, archs []*seccomp.Arch, r *rand.Rand) {
 			}
 			d := seccomp.Data{Number: number, Arch: a.Token}
 			ok := p.same(a, d)
-			for i := 0; ok && i < 6*len(values); i++ {
+			for i := 0; ok && i < 6*len(values); i += step {
 				for n := range d.Args {
 					d.Args[n] = values[r.IntN(len(values))]
 				}
@@ -239,7 +244,7 @@ func TestDefaultProfiles(t *testing.T) {
 	for name, s := range profiles {
 		for _, optimize := range []int{1, 2} {
 			p := compilePair(t, l, s, archsOf(s), optimize)
-			p.all(l, archsOf(s), r)
+			p.all(l, archsOf(s), r, 1)
 			t.Logf("%s: %d instructions, libseccomp %d; %d calls", name, len(p.ours), len(p.theirs), p.calls)
 			if p.calls < 1000 || len(p.ours) >= len(p.theirs) {
 				t.Errorf("%s: %d calls, %d instructions", name, p.calls, len(p.ours))
@@ -256,15 +261,32 @@ func TestRandomProfiles(t *testing.T) {
 	l := library(t)
 	r := testkit.Seed(t)
 	for i := range 120 {
-		archs := slices.Clone(bothSided)
-		r.Shuffle(len(archs), func(i, j int) { archs[i], archs[j] = archs[j], archs[i] })
-		archs = archs[:1+r.IntN(3)]
-		s := random(r, archs)
-		p := compilePair(t, l, s, archs, 1+i%2)
-		if p.all(l, archs, r); t.Failed() {
-			text, _ := json.Marshal(s)
-			t.Fatalf("profile %d: %s", i, text)
+		randomPair(t, l, r, 1+i%2, 1)
+	}
+}
+
+// FuzzDifferential is the same for profiles of the fuzzer's choice.
+func FuzzDifferential(f *testing.F) {
+	l := library(f)
+	f.Add(uint64(1), false)
+	f.Fuzz(func(t *testing.T, seed uint64, tree bool) {
+		optimize := 1
+		if tree {
+			optimize = 2
 		}
+		randomPair(t, l, rand.New(rand.NewPCG(seed, 2)), optimize, 53)
+	})
+}
+
+func randomPair(t *testing.T, l *other.Library, r *rand.Rand, optimize, step int) {
+	t.Helper()
+	archs := slices.Clone(bothSided)
+	r.Shuffle(len(archs), func(i, j int) { archs[i], archs[j] = archs[j], archs[i] })
+	archs = archs[:1+r.IntN(3)]
+	s := random(r, archs)
+	if compilePair(t, l, s, archs, optimize).all(l, archs, r, step); t.Failed() {
+		text, _ := json.Marshal(s)
+		t.Fatalf("%s", text)
 	}
 }
 
