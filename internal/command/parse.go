@@ -122,7 +122,9 @@ func (p *parser) flag(args []string) []string {
 		p.unknown(typed, name)
 		return rest
 	case given:
-	case f.Value == "" || f.Value[0] == '[':
+	case f.optional() && len(rest) > 0 && slices.Contains(f.Words, rest[0]): // runc wants the word, crun leaves it out
+		value, rest = rest[0], rest[1:]
+	case f.Value == "" || f.optional():
 		value = "true"
 	case len(rest) == 0:
 		p.bad(typed, "needs a value: "+f.Value)

@@ -53,13 +53,16 @@ type Verb struct {
 type Flag struct {
 	Names   []string // the first is the one that [Call] knows
 	Words   []string // the values, where there are no others
-	Value   string   // placeholder: "DIR". Empty: a switch. "[X]": "=X" may be missing and then is "true"
+	Value   string   // placeholder: "DIR". Empty: a switch. "[X]": "=X", or one of Words behind it, may be missing and then is "true"
 	Kind    Kind
 	Help    string // one line
 	Default string // the value if it is not given; help shows it
 	Repeat  bool   // may be given several times; else the last one counts
 	Hidden  bool
 }
+
+// optional tells whether the flag may stand without its value.
+func (f *Flag) optional() bool { return f.Value != "" && f.Value[0] == '[' }
 
 // A Kind is what the value of a flag has to be.
 type Kind int

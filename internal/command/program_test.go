@@ -19,7 +19,7 @@ func boat() *Program {
 		Name: "boat", Summary: "crosses rivers", Long: "exit status:\n  0  it floats",
 		Version: func() string { return "boat version 1\n" },
 		Globals: append(LogFlags(), Flag{Names: []string{"root"}, Value: "DIR", Default: "/run/boat", Help: "state directory"},
-			Flag{Names: []string{"rootless"}, Value: "[BOOL]", Help: "without root"}),
+			Flag{Names: []string{"rootless"}, Value: "[BOOL]", Words: []string{"true", "auto"}, Help: "without root"}),
 		Verbs: makers([]Verb{
 			{Name: "create", Args: "ID", Summary: "make one", Long: "example:\n  boat create c1", Min: 1, Max: 1, Flags: []Flag{
 				{Names: []string{"bundle", "b"}, Value: "DIR", Default: ".", Help: "where"},
@@ -106,6 +106,9 @@ func TestParseValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	if call.String("rootless") != "auto" || call.Duration("interval") != 2*time.Minute || call.Given("bundle") || !call.Given("interval") {
+		t.Errorf("got %+v", call.values)
+	}
+	if call, _ = words("--rootless auto create c1"); call.String("rootless") != "auto" || !slices.Equal(call.Args, []string{"c1"}) {
 		t.Errorf("got %+v", call.values)
 	}
 	if call, _ = words("--rootless create c1"); call.String("rootless") != "true" || call.Duration("interval") != 5*time.Second {
