@@ -132,8 +132,9 @@ func (m *maker) record(h *plan.HostStep) error {
 		m.state.Status = Status(h.Value)
 		return m.state.write()
 	case plan.WritePIDFile:
-		m.wrotePID = true
-		return writePIDFile(h.Path, m.state.PID)
+		err := writePIDFile(h.Path, m.state.PID)
+		m.wrotePID = err == nil
+		return err
 	}
 	return fmt.Errorf("bug: %s at a gate", h.Doing)
 }

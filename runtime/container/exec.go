@@ -392,7 +392,9 @@ func (e *execution) atGate() error {
 		case plan.JoinGroup:
 			err = sys.WriteFile(h.Path, itoa(e.process))
 		}
-		if err != nil {
+		if ready, _ := sys.Wait(0, e.pidFD); err != nil && ready == 0 { // and with it what was looked at
+			return e.died()
+		} else if err != nil {
 			return hostError(h, err)
 		}
 	}
@@ -427,6 +429,14 @@ func (e *execution) announce() error {
 // died says why the process ended without a word.
 func (e *execution) died() error {
 	failed := &fail.Error{Where: e.options.ID, Doing: "exec: the process was killed before it ran its program"}
+	if ready, _ := sys.Wait(1000, e.pidFD); ready == 0 {
+		if status, ok := sys.ExitStatus(e.pidFD, e.pid); ok && status.Signaled() {
+			failed.Doing = "exec: the process was killed by " + sys.SignalName(int(status.Signal())) + " before it ran its program"
+			if status.Signal() == syscall.SIGHUP && e.options.ConsoleSocket != "" {
+				failed.Hint = "its terminal was closed: whoever gets it by --console-socket has to keep it open"
+			}
+		}
+	}
 	if kills, _ := cgroup.OOMKills(e.state.Cgroups); kills > 0 {
 		failed.Hint = "the container's memory limit may be too low: processes of it were killed for want of memory"
 	}

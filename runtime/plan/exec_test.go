@@ -186,3 +186,31 @@ func TestExecCgroup(t *testing.T) {
 		}
 	}
 }
+
+// TestExecLabels: the process gets its labels at execve; the procfs for that is
+// opened before it is the container's, where /proc may be anything.
+func TestExecLabels(t *testing.T) {
+	text := execLines(t, func(s *specs.Spec, _ *facts.Container, r *plan.Request) {
+		s.Process.ApparmorProfile, s.Process.SelinuxLabel = "docker-default", "u:r:p:s0:c1"
+	})
+	opened, joined := strings.Index(text, `"/proc"`), strings.Index(text, "setns(")
+	if opened < 0 || joined < opened {
+		t.Errorf("the procfs is opened at %d, the container joined at %d", opened, joined)
+	}
+	for _, want := range []string{`openat2(proc, "self/attr/apparmor/exec"`, `write(attr, "exec docker-default", 19)`, `openat2(proc, "self/attr/exec"`, `write(attr, "u:r:p:s0:c1", 11)`} {
+		if i := strings.Index(text, want); i < joined {
+			t.Errorf("%s at %d, behind %d wanted", want, i, joined)
+		}
+	}
+	for field, change := range map[string]func(*specs.Process){
+		"process.apparmorProfile": func(p *specs.Process) { p.ApparmorProfile = "docker-default" },
+		"process.selinuxLabel":    func(p *specs.Process) { p.SelinuxLabel = "u:r:p:s0" },
+	} {
+		c := edit(t, func(s *specs.Spec) { change(s.Process) })
+		r := execRequest(c, machine(t, "hybrid"))
+		r.Facts.Files = nil
+		if _, err := plan.CompileExec(r, joinable(c, "hybrid")); err == nil || !strings.Contains(err.Error(), field+": ") || !strings.Contains(err.Error(), "is not enabled on this machine") {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

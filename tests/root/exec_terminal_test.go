@@ -104,8 +104,8 @@ func TestRootExecConsoleSocket(t *testing.T) {
 	}
 }
 
-// TestRootConsoleSocketBad: sockets that nobody listens at, that accept nobody,
-// and whose other side closes early are errors, and leave nothing.
+// TestRootConsoleSocketBad: sockets that nobody listens at, and that accept nobody,
+// are errors, and leave nothing.
 func TestRootConsoleSocketBad(t *testing.T) {
 	testkit.NoLeaks(t)
 	dir, err := os.MkdirTemp("", "coracle-tty")
@@ -137,6 +137,43 @@ func TestRootConsoleSocketBad(t *testing.T) {
 	if _, err := os.Stat(dir + "/pid"); err == nil {
 		t.Error("a pid file of a process that did not run")
 	}
+}
+
+// TestRootConsoleSocketCloses: whose terminal is closed as soon as it is handed over
+// gets SIGHUP, which only the init of a PID namespace survives. That is said.
+func TestRootConsoleSocketCloses(t *testing.T) {
+	testkit.NoLeaks(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	must(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			conn.Close()
+		}
+	}()
+	v, inside := newVessel(t, terminal, testkit.Args("sleep", "1000")), sleeping(t)
+	rounds := 20
+	if testing.Short() {
+		rounds = 2
+	}
+	for range rounds {
+		if got := v.coracle("create", "--bundle", v.bundle, "--console-socket", socket, v.id); got != (said{}) {
+			expectError(t, got, "--console-socket: ", "(EPIPE)")
+			v.expectGone()
+		} else {
+			v.quiet("delete", v.id)
+		}
+		if got := inside.exec("--tty", "--detach", "--console-socket", socket, "--", "sleep", "1000"); got != (said{}) {
+			if got.code != 255 || !strings.Contains(got.stderr, "(EPIPE)") && !strings.Contains(got.stderr, "exec: the process was killed by SIGHUP before it ran its program; hint: its terminal was closed") {
+				t.Errorf("%+v", got)
+			}
+		}
+	}
+	must(t, l.Close())
+	<-done
+	waitFor(t, "end of what lost its terminal", func() bool { return len(inside.pids()) == 1 })
 }
 
 // TestRootExecFakeTerminal: what a container has put in the place of its ptmx is

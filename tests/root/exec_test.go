@@ -223,6 +223,52 @@ func TestRootExecErrors(t *testing.T) {
 	}
 }
 
+// TestRootExecProcessBad: a process.json that is none is an error that names it and
+// what is wrong, and nothing runs.
+func TestRootExecProcessBad(t *testing.T) {
+	testkit.NoLeaks(t)
+	v := sleeping(t)
+	file := filepath.Join(t.TempDir(), "process.json")
+	const good = `"args":["true"],"cwd":"/"`
+	for text, want := range map[string]string{
+		`{` + good:                                 "", // cut off
+		`{` + good + `}}`:                          "",
+		`[]`:                                       "",
+		`null`:                                     "",
+		`"true"`:                                   "",
+		"\x00":                                     "",
+		"{\xff" + good + "}":                       "",
+		`{` + good + `,"cwd":"/"}`:                 "cwd",
+		`{"args":"true","cwd":"/"}`:                "args",
+		`{"args":["true",7],"cwd":"/"}`:            "args[1]",
+		`{"args":[],"cwd":"/"}`:                    "process.args",
+		`{"args":[""],"cwd":"/"}`:                  "process.args",
+		`{"args":["true"]}`:                        "process.cwd",
+		`{"args":["true"],"cwd":"\u0000/"}`:        "cwd: contains a NUL byte",
+		`{` + good + `,"env":["A"]}`:               "process.env[0]",
+		`{` + good + `,"env":["A=\u0000"]}`:        "env[0]: contains a NUL byte",
+		`{` + good + `,"user":{"uid":-1}}`:         "user.uid",
+		`{` + good + `,"user":{"uid":4294967296}}`: "user.uid",
+		`{` + good + `,"rlimits":[{"type":"RLIMIT_X"}]}`:                      "process.rlimits[0]",
+		`{` + good + `,"rlimits":[{"type":"RLIMIT_CORE","soft":2,"hard":1}]}`: "process.rlimits[0]",
+		`{` + good + `,"oomScoreAdj":1001}`:                                   "process.oomScoreAdj",
+		`{` + good + `,"terminal":"yes"}`:                                     "terminal",
+		`{` + good + `,"apparmorProfile":"absent\n"}`:                         "process.apparmorProfile",
+		`{` + good + `,"scheduler":{"policy":"SCHED_X"}}`:                     "process.scheduler.policy",
+		`{` + good + `,"execCPUAffinity":{"initial":"x"}}`:                    "process.execCPUAffinity.initial",
+	} {
+		must(t, os.WriteFile(file, []byte(text), 0o644))
+		got := v.coracle("exec", "--process", file, v.id)
+		expect255(t, got, want)
+		if want == "" && !strings.HasPrefix(got.stderr, "coracle: --process "+file+":") {
+			t.Errorf("%q: %s", text, got.stderr)
+		}
+	}
+	if pids := v.pids(); len(pids) != 1 {
+		t.Errorf("%v", pids)
+	}
+}
+
 // TestRootExecStates: what a container must be like, and what is said if it is not.
 func TestRootExecStates(t *testing.T) {
 	v := newVessel(t, testkit.Args("sleep", "1000"))
@@ -410,6 +456,82 @@ func TestRootExecSubCgroup(t *testing.T) {
 			t.Errorf("no %s/sub in %s", line, got)
 		}
 	}
+}
+
+// move moves the container's processes into another cgroup of the same hierarchy.
+func (v vessel) move(from, to string) {
+	v.t.Helper()
+	must(v.t, os.Mkdir(to, 0o755))
+	v.t.Cleanup(func() { os.Remove(to) })
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		if value, err := os.ReadFile(filepath.Join(from, file)); err == nil && strings.Contains(from, "/cpuset/") {
+			must(v.t, os.WriteFile(filepath.Join(to, file), value, 0o644))
+		}
+	}
+	must(v.t, os.WriteFile(filepath.Join(to, "cgroup.procs"), []byte(itoa(v.status().Pid)), 0o644))
+}
+
+// expectWithInit executes a process, which must be in the cgroups of the init.
+func (v vessel) expectWithInit() {
+	v.t.Helper()
+	init, err := os.ReadFile("/proc/" + itoa(v.status().Pid) + "/cgroup")
+	must(v.t, err)
+	file := filepath.Join(v.t.TempDir(), "pid")
+	v.quiet("exec", "--detach", "--pid-file", file, v.id, "sleep", "100")
+	got, err := os.ReadFile("/proc/" + readFile(file) + "/cgroup")
+	must(v.t, err)
+	if string(got) != string(init) {
+		v.t.Errorf("it is in\n%s, and the init in\n%s", got, init)
+	}
+	must(v.t, killText(readFile(file)))
+}
+
+// TestRootExecMoved: where somebody has moved the container to other cgroups and
+// removed its own, a process goes to where the init is.
+func TestRootExecMoved(t *testing.T) {
+	testkit.NoLeaks(t)
+	v := sleeping(t)
+	for _, dir := range cgroupsOf(t, v) {
+		v.move(dir, dir+"-moved")
+		must(t, os.Remove(dir))
+	}
+	v.expectWithInit()
+	expect255(t, v.exec("--cgroup", "sub", "--", "true"), "(ENOENT)")
+	v.quiet("delete", "--force", v.id)
+}
+
+func expect255(t testing.TB, got said, words ...string) {
+	t.Helper()
+	if got.code != 255 {
+		t.Errorf("%+v", got)
+	}
+	got.code = 1
+	expectError(t, got, words...)
+}
+
+// TestRootExecPassedOn: a container that has passed its controllers on to cgroups of
+// its own, as systemd does, cannot have processes in its own one: those of exec go
+// to where the init is. Where only threads are spread, it can.
+func TestRootExecPassedOn(t *testing.T) {
+	testkit.Need(t, testkit.CgroupV2)
+	testkit.NoLeaks(t)
+	v := sleeping(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](50)}}
+	})
+	dir := cgroupsOf(t, v)[0]
+	v.move(dir, dir+"/init.scope")
+	must(t, os.WriteFile(dir+"/cgroup.subtree_control", []byte("+pids"), 0o644))
+	v.expectWithInit()
+	v.quiet("delete", "--force", v.id)
+
+	v = sleeping(t, func(s *specs.Spec) {
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](50)}}
+	})
+	dir = cgroupsOf(t, v)[0]
+	must(t, os.Mkdir(dir+"/threads", 0o755))
+	must(t, os.WriteFile(dir+"/threads/cgroup.type", []byte("threaded"), 0o644))
+	must(t, os.WriteFile(dir+"/cgroup.subtree_control", []byte("+pids"), 0o644))
+	v.expectWithInit()
 }
 
 // cgroupsOf returns the container's directories.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -48,9 +49,9 @@ profile coracle-test-outer flags=(attach_disconnected) {
 }
 `
 
-// TestRootAppArmor: the process has the profile and is held to it, also where the
-// runtime is confined itself; a profile that nobody has loaded is an error.
-func TestRootAppArmor(t *testing.T) {
+// loadProfiles loads them for the time of the test.
+func loadProfiles(t *testing.T) {
+	t.Helper()
 	testkit.Need(t, testkit.Root, testkit.AppArmor, testkit.Tool("apparmor_parser"), testkit.Tool("aa-exec"))
 	file := filepath.Join(t.TempDir(), "profiles")
 	must(t, os.WriteFile(file, []byte(profiles), 0o644))
@@ -58,6 +59,19 @@ func TestRootAppArmor(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("apparmor_parser", "--remove", file).Run() })
+}
+
+// confined makes a command one of the outer profile.
+func confined(c *exec.Cmd) *exec.Cmd {
+	c.Args = append([]string{"aa-exec", "-p", "coracle-test-outer", "--"}, c.Args...)
+	c.Path, _ = exec.LookPath("aa-exec")
+	return c
+}
+
+// TestRootAppArmor: the process has the profile and is held to it, also where the
+// runtime is confined itself; a profile that nobody has loaded is an error.
+func TestRootAppArmor(t *testing.T) {
+	loadProfiles(t)
 	v := newVessel(t, func(s *specs.Spec) { s.Process.ApparmorProfile = "coracle-test-inner" },
 		testkit.Args("/bin/sh", "-c", "cat /proc/self/attr/apparmor/current; cat /etc/passwd >/dev/null && echo passwd; cat /etc/group 2>/dev/null || echo denied"))
 	if got := v.run(); got != (said{stdout: "coracle-test-inner (enforce)\npasswd\ndenied\n"}) {
@@ -71,12 +85,40 @@ func TestRootAppArmor(t *testing.T) {
 	v = newVessel(t, func(s *specs.Spec) {
 		s.Process.ApparmorProfile, s.Process.NoNewPrivileges = "coracle-test-inner", true
 	}, testkit.Args("/bin/sh", "-c", "cat /proc/self/attr/apparmor/current; cat /etc/group 2>/dev/null || echo denied"))
-	c := v.command("run", "--bundle", v.bundle, v.id)
-	c.Args = append([]string{"aa-exec", "-p", "coracle-test-outer", "--"}, c.Args...)
-	c.Path, _ = exec.LookPath("aa-exec")
-	if got := finish(t, c); got != (said{stdout: "coracle-test-inner//&coracle-test-outer (enforce)\ndenied\n"}) {
+	if got := finish(t, confined(v.command("run", "--bundle", v.bundle, v.id))); got != (said{stdout: "coracle-test-inner//&coracle-test-outer (enforce)\ndenied\n"}) {
 		t.Errorf("stacked: %+v", got)
 	}
 	v.edit(func(s *specs.Spec) { s.Process.ApparmorProfile = "coracle-test-absent" })
 	v.expectRefusal("process.apparmorProfile: set the AppArmor profile to coracle-test-absent: no such file or directory (ENOENT)", "apparmor_parser")
+}
+
+// TestRootExecAppArmor: a process has the profile of its container, or that of
+// --apparmor or of process.json, and is held to it.
+func TestRootExecAppArmor(t *testing.T) {
+	loadProfiles(t)
+	const script = "cat /proc/self/attr/apparmor/current; cat /etc/passwd >/dev/null && echo passwd; cat /etc/group >/dev/null 2>&1 && echo group; true"
+	const inner, outer = "coracle-test-inner (enforce)\npasswd", "coracle-test-outer (enforce)\npasswd\ngroup"
+	for name, edit := range map[string]func(*specs.Spec){"plain": func(*specs.Spec) {}, "in a user namespace": mapped, "on the host's pids": noNamespace(specs.PIDNamespace)} {
+		free, bound := sleeping(t, edit), sleeping(t, edit, func(s *specs.Spec) { s.Process.ApparmorProfile = "coracle-test-inner" })
+		file := free.processFile(func(p *specs.Process) {
+			p.Args, p.ApparmorProfile = []string{"/bin/sh", "-c", script}, "coracle-test-inner"
+		})
+		for _, c := range []struct{ what, got, want string }{
+			{"without a profile", free.execSh(script), "unconfined\npasswd\ngroup"},
+			{"--apparmor", free.execSh(script, "--apparmor", "coracle-test-inner"), inner},
+			{"--process", strings.TrimSpace(free.coracle("exec", "--process", file, free.id).stdout), inner},
+			{"the container's", bound.execSh(script), inner},
+			{"another than the container's", bound.execSh(script, "--apparmor", "coracle-test-outer"), outer},
+		} {
+			if c.got != c.want {
+				t.Errorf("%s, %s: %q, want %q", name, c.what, c.got, c.want)
+			}
+		}
+		expect255(t, free.exec("--apparmor", "coracle-test-absent", "--", "true"), "process.apparmorProfile: set the AppArmor profile to coracle-test-absent: no such file or directory (ENOENT)", "apparmor_parser")
+	}
+	v := sleeping(t, func(s *specs.Spec) { s.Process.NoNewPrivileges = true })
+	got := finish(t, confined(v.command("exec", "--apparmor", "coracle-test-inner", v.id, "/bin/sh", "-c", script)))
+	if got != (said{stdout: "coracle-test-inner//&coracle-test-outer (enforce)\npasswd\n"}) {
+		t.Errorf("stacked: %+v", got)
+	}
 }
