@@ -9,6 +9,7 @@ package mutants_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,38 +33,42 @@ func TestRootMutants(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			testkit.NoLeaks(t)
 			w := newWorld(t, c, binary, prober)
-			p := w.plan()
-			base := w.baseline()
-			mutants := mutantsOf(p)
-			if n, err := strconv.Atoi(os.Getenv("TEST_SAMPLE")); err == nil {
-				random.Shuffle(len(mutants), func(i, j int) { mutants[i], mutants[j] = mutants[j], mutants[i] })
-				mutants = mutants[:min(n, len(mutants))]
-			}
-			noticed, excused, began := 0, 0, time.Now()
-			for _, m := range mutants {
-				how := w.notice(base, m.drop)
-				reason := excuse(c.Name, m)
-				switch {
-				case how == "" && reason == "":
-					t.Errorf("nobody notices that %s is left out: %s (%s)", m.drop, m.doing, m.from)
-				case how == "":
-					excused++
-				default:
-					noticed++
-					if os.Getenv("TEST_VERBOSE") != "" {
-						t.Logf("%s (%s): %s", m.drop, m.doing, how)
-					}
-				}
-			}
-			// What others do to the machine meanwhile must not be taken for a notice.
-			if how := w.notice(base, ""); how != "" {
-				t.Errorf("without a mutation it is no longer as it was: %s", how)
-			}
-			t.Logf("%d mutants: %d noticed, %d excused by the table, in %.0f s", len(mutants), noticed, excused, time.Since(began).Seconds())
-			if len(mutants) == 0 || noticed == 0 {
-				t.Error("nothing was tried")
-			}
+			tryAll(t, random, c.Name, mutantsOf(w.plan()), w.live)
 		})
+	}
+}
+
+// tryAll leaves out each step in turn, or of TEST_SAMPLE many. live runs a
+// container without a step ("" for none), and returns what was seen.
+func tryAll(t *testing.T, random *rand.Rand, name string, mutants []mutant, live func(drop string) (sight, error)) {
+	base := baseline(t, live)
+	if n, err := strconv.Atoi(os.Getenv("TEST_SAMPLE")); err == nil {
+		random.Shuffle(len(mutants), func(i, j int) { mutants[i], mutants[j] = mutants[j], mutants[i] })
+		mutants = mutants[:min(n, len(mutants))]
+	}
+	noticed, excused, began := 0, 0, time.Now()
+	for _, m := range mutants {
+		how := notice(base, m.drop, live)
+		reason := excuse(name, m)
+		switch {
+		case how == "" && reason == "":
+			t.Errorf("nobody notices that %s is left out: %s (%s)", m.drop, m.doing, m.from)
+		case how == "":
+			excused++
+		default:
+			noticed++
+			if os.Getenv("TEST_VERBOSE") != "" {
+				t.Logf("%s (%s): %s", m.drop, m.doing, how)
+			}
+		}
+	}
+	// What others do to the machine meanwhile must not be taken for a notice.
+	if how := notice(base, "", live); how != "" {
+		t.Errorf("without a mutation it is no longer as it was: %s", how)
+	}
+	t.Logf("%d mutants: %d noticed, %d excused by the table, in %.0f s", len(mutants), noticed, excused, time.Since(began).Seconds())
+	if len(mutants) == 0 || noticed == 0 {
+		t.Error("nothing was tried")
 	}
 }
 
@@ -101,19 +106,19 @@ func mutantsOf(p *plan.Plan) []mutant {
 
 // baseline is what is seen of a container without a mutation. What differs
 // between its lives proves nothing, and must be little.
-func (w *world) baseline() sight {
-	w.t.Helper()
-	base, err := w.live("")
+func baseline(t *testing.T, live func(string) (sight, error)) sight {
+	t.Helper()
+	base, err := live("")
 	if err != nil {
-		w.t.Fatalf("without a mutation: %v", err)
+		t.Fatalf("without a mutation: %v", err)
 	}
 	for range 2 {
-		again, err := w.live("")
+		again, err := live("")
 		if err != nil {
-			w.t.Fatalf("without a mutation: %v", err)
+			t.Fatalf("without a mutation: %v", err)
 		}
 		for _, key := range differences(base, again) {
-			w.t.Errorf("%s is not the same each time: %q, %q", key, base[key], again[key])
+			t.Errorf("%s is not the same each time: %q, %q", key, base[key], again[key])
 			delete(base, key)
 		}
 	}
@@ -121,8 +126,8 @@ func (w *world) baseline() sight {
 }
 
 // notice runs one mutant and says how its lack is noticed; "" if it is not.
-func (w *world) notice(base sight, drop string) string {
-	seen, err := w.live(drop)
+func notice(base sight, drop string, live func(string) (sight, error)) string {
+	seen, err := live(drop)
 	if err != nil {
 		return err.Error()
 	}
@@ -151,14 +156,19 @@ func differences(a, b sight) []string {
 // missing tells whether the test itself could never have a capability.
 func missing(name string) bool {
 	status, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "CapBnd:"); ok {
-			bits, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-			number, known := config.CapabilityNumber(name)
-			return err == nil && known && bits&(1<<number) == 0
+	bits, err := strconv.ParseUint(field(string(status), "CapBnd"), 16, 64)
+	number, known := config.CapabilityNumber(name)
+	return err == nil && known && bits&(1<<number) == 0
+}
+
+// field is the value behind "name:" in a file of /proc.
+func field(text, name string) string {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
 		}
 	}
-	return false
+	return ""
 }
 
 // excuse is why nobody can notice the lack of a step, if nobody can.

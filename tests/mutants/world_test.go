@@ -286,6 +286,10 @@ func (w *world) end(drop string, s sight) error {
 
 // run runs the mutant, for at most patience.
 func (w *world) run(drop string, shared bool, args ...string) ([]byte, error) {
+	return w.runWith("CORACLE_DROP="+drop, shared, args...)
+}
+
+func (w *world) runWith(mutation string, shared bool, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	// Limits that differ show whether the container has those of its caller; its
@@ -303,7 +307,7 @@ func (w *world) run(drop string, shared bool, args ...string) ([]byte, error) {
 	defer file.Close()
 	cmd.Stdout, cmd.Stderr = file, file
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{27}}}
-	cmd.Env = append(os.Environ(), "CORACLE_DROP="+drop, "SECRET=of the engine")
+	cmd.Env = append(os.Environ(), mutation, "SECRET=of the engine")
 	err = cmd.Run()
 	output, _ := os.ReadFile(file.Name())
 	return output, err
@@ -524,14 +528,22 @@ func (w *world) cleanUp() {
 			if err := os.Remove(d); os.IsNotExist(err) || err == nil || time.Now().After(until) {
 				break
 			}
-			procs, _ := os.ReadFile(d + "/cgroup.procs")
-			for _, p := range strings.Fields(string(procs)) {
-				if n, err := strconv.Atoi(p); err == nil {
-					syscall.Kill(n, syscall.SIGKILL)
-				}
+			for _, pid := range processesOf(d) {
+				syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
 	}
+}
+
+// processesOf is the processes of a cgroup.
+func processesOf(dir string) (pids []int) {
+	procs, _ := os.ReadFile(dir + "/cgroup.procs")
+	for _, p := range strings.Fields(string(procs)) {
+		if n, err := strconv.Atoi(p); err == nil {
+			pids = append(pids, n)
+		}
+	}
+	return pids
 }
 
 func alive(pid string) bool {

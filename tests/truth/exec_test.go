@@ -28,7 +28,7 @@ import (
 func TestRootTruthExec(t *testing.T) {
 	testkit.Need(t, testkit.Root, testkit.Tool("strace"))
 	for _, c := range cases.All {
-		if !slices.Contains([]string{"plain", "full", "user", "terminal", "joined"}, c.Name) {
+		if !slices.Contains([]string{"plain", "full", "user", "terminal", "joined", "asked"}, c.Name) {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
@@ -71,6 +71,7 @@ func matchExec(t testing.TB, events []event, p *plan.Plan, pid string) {
 	m.steps(plan.Console)
 	m.steps(plan.AtCreated)
 	m.answer(plan.AtCreated)
+	m.steps(plan.Listening)
 	m.steps(plan.AboutToRun)
 	m.end("exec")
 }
