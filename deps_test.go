@@ -63,7 +63,7 @@ imgmgr/layout                    : …/internal/fail …/internal/sys …/intern
 imgmgr/entry        pure         :
 imgmgr/inflate      pure         :
 imgmgr/layer                     : …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/entry …/imgmgr/descriptor …/imgmgr/inflate github.com/opencontainers/go-digest github.com/klauspost/compress
-imgmgr/unpack                    : …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/entry …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/layer github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/opencontainers/runtime-spec github.com/go-json-experiment/json github.com/klauspost/compress
+imgmgr/unpack                    : …/specs …/internal/profile …/internal/fail …/internal/sys …/internal/inroot …/imgmgr/entry …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/layer github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/opencontainers/runtime-spec github.com/go-json-experiment/json github.com/klauspost/compress
 imgmgr/registry                  : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json cuelabs.dev/go/oci/ociregistry
 imgmgr/copy                      : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
 imgmgr/serve                     : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout github.com/opencontainers/image-spec github.com/opencontainers/go-digest cuelabs.dev/go/oci/ociregistry

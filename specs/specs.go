@@ -17,6 +17,15 @@ var config string
 //go:embed config-rootless.json
 var rootless string
 
+//go:embed seccomp.json
+var seccomp string
+
+// Seccomp returns the default seccomp profile, a template in the form of docker's
+// and podman's: rules depend on capabilities and machines. It allows exactly what
+// docker's default profile does (tests/seccomp), in an order of its own. What it has
+// no rule for gets EPERM, so that programs take it for a missing right.
+func Seccomp() []byte { return []byte(seccomp) }
+
 // Config returns the default config.json: a shell at a terminal, in namespaces of its own
 // with few capabilities. It has the shape of runc's, which scripts edit with jq.
 func Config() []byte { return []byte(config) }

@@ -25,6 +25,7 @@ import (
 type unpackFlags struct {
 	config            unpack.Config
 	memory, maxBytes  string
+	seccomp           string
 	rootfsOnly, plain bool
 }
 
@@ -43,9 +44,15 @@ Without root, everything in the bundle belongs to the user who unpacks it, and
 devices are left out.
 
 With --network NAME, hooks in config.json attach the container to the CNI
-network NAME by cninet; "host" shares the host's network, "none" is the default.`,
+network NAME by cninet; "host" shares the host's network, "none" is the default.
+
+The default seccomp profile allows what Docker's does for the same capabilities.
+--seccomp FILE takes another one, in the form of the runtime-spec or of Docker's
+and podman's files; what depends on capabilities, machine and kernel is settled
+now, and config.json has the result.`,
 		Example: `  imgmgr unpack registry.example/busybox:1.36 bundle
   imgmgr unpack --network web --memory 64M oci:build/image web1 -- httpd -f -p 80
+  imgmgr unpack --seccomp ./strict.json app:1 app
   coracle run -b web1 web1`,
 		Args: func(c *cobra.Command, args []string) error {
 			n := c.ArgsLenAtDash()
@@ -69,6 +76,7 @@ network NAME by cninet; "host" shares the host's network, "none" is the default.
 	flags.BoolVar(&f.config.ReadOnly, "read-only", false, "the container cannot write to its rootfs")
 	flags.StringVar(&f.memory, "memory", "", "memory limit of `SIZE` bytes, or with K, M, G (binary)")
 	flags.Int64Var(&f.config.Pids, "pids", 0, "limit of `N` processes and threads")
+	flags.StringVar(&f.seccomp, "seccomp", "default", "seccomp profile: `FILE`, default or unconfined")
 	flags.StringVar(&f.maxBytes, "max-size", "", "unpack at most `SIZE` bytes of file data (default: what the file system has free)")
 	flags.BoolVar(&f.rootfsOnly, "rootfs-only", false, "make BUNDLE the file system itself, without config.json")
 	flags.BoolVar(&f.plain, "dry-run", false, "only print the file operations of each layer")
@@ -87,6 +95,9 @@ func runUnpack(ctx context.Context, t *transfer, f unpackFlags, args []string) e
 		return err
 	}
 	if err := f.findCninet(&o.Config); err != nil {
+		return err
+	}
+	if o.Config.Seccomp, err = unpack.Profile(f.seccomp); err != nil {
 		return err
 	}
 	from, err := t.image(ctx, args[0])

@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/profile"
 )
 
 // Config says what a person wants of a container beside what the image says.
@@ -24,17 +25,18 @@ type Config struct {
 	Hostname string
 	Terminal bool
 	ReadOnly bool
-	Memory   int64  // limit in bytes; 0 for none
-	Pids     int64  // limit; 0 for none
-	Network  string // "" or "none": alone; "host"; else a network that Cninet attaches
-	Cninet   string // absolute path of cninet
+	Memory   int64             // limit in bytes; 0 for none
+	Pids     int64             // limit; 0 for none
+	Network  string            // "" or "none": alone; "host"; else a network that Cninet attaches
+	Cninet   string            // absolute path of cninet
+	Seccomp  *profile.Template // nil for none
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // convert makes config.json of an image's config, as image-spec's conversion.md
-// says. What the image leaves open is as Docker has it, without a seccomp
-// profile. It touches nothing.
+// says. What the image leaves open is as Docker has it. It touches nothing; the
+// seccomp profile is for [setProfile].
 func convert(image v1.Image, u user, c Config, warn func(string)) (*specs.Spec, error) {
 	args := slices.Concat(image.Config.Entrypoint, image.Config.Cmd)
 	if len(c.Args) > 0 {

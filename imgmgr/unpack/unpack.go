@@ -119,6 +119,11 @@ func writeConfig(s *stage, root *inroot.Dir, i *Image, o Options, single bool) e
 	if single {
 		forUser(spec, uint32(os.Geteuid()), uint32(os.Getegid()), o.Warn)
 	}
+	if c.Seccomp != nil {
+		if err := setProfile(spec, c.Seccomp); err != nil {
+			return err
+		}
+	}
 	return writeJSON(s, configName, spec)
 }
 
