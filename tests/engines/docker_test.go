@@ -26,7 +26,7 @@ func startDocker(t *testing.T) {
 	testkit.Need(t, testkit.Root, testkit.Tool("dockerd"), testkit.Tool("docker"))
 	nothingLeft(t, dockerStates)
 	archives, _ := images(t)
-	serve(t, "/run/docker.sock", "dockerd", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--bip=172.30.0.1/24")
+	serveDocker(t)
 	for _, archive := range archives {
 		docker(t, "load", "-i", archive).ok()
 	}
@@ -35,6 +35,11 @@ func startDocker(t *testing.T) {
 			docker(t, append([]string{"rm", "-f"}, ids...)...).exits(0)
 		}
 	})
+}
+
+func serveDocker(t *testing.T) {
+	t.Helper()
+	serve(t, "/run/docker.sock", "dockerd", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--bip=172.30.0.1/24")
 }
 
 func docker(t testing.TB, args ...string) said {

@@ -46,6 +46,11 @@ func install() error {
 			return err
 		}
 	}
+	for _, other := range []string{"/usr/bin/runc", "/usr/sbin/runc", "/usr/bin/crun"} {
+		if err := copyFile(other, putAway+filepath.Base(other)); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
 	for _, other := range []string{"/usr/bin/runc", "/usr/sbin/runc", "/usr/bin/crun", "/usr/local/bin/docker"} {
 		if err := os.Remove(other); err != nil && !os.IsNotExist(err) {
 			return err
@@ -74,6 +79,9 @@ func install() error {
 const crictlPath = "/usr/local/bin/crictl" // built by make test-engines
 
 const configs = "../../runtime/engines"
+
+// putAway is where other runtimes are, for those who switch back to them.
+const putAway = "/opt/runtimes/"
 
 // copyFile copies a file, its mode and all, and makes the directory for it.
 func copyFile(from, to string) error {
