@@ -71,14 +71,23 @@ func parseSignal(name string) (int, error) {
 	}
 	upper := strings.TrimPrefix(strings.ToUpper(name), "SIG")
 	for prefix, base := range map[string]int{"RTMIN": rtMin, "RTMAX": rtMax} {
-		if rest, ok := strings.CutPrefix(upper, prefix); ok {
-			offset, err := strconv.Atoi("0" + strings.TrimLeft(rest, "+-"))
-			if strings.HasPrefix(rest, "-") {
-				offset = -offset
+		rest, ok := strings.CutPrefix(upper, prefix)
+		if !ok {
+			continue
+		}
+		offset := 0
+		if rest != "" {
+			digits := rest[1:]
+			n, err := strconv.Atoi(digits)
+			if err != nil || strings.Trim(digits, "0123456789") != "" || !strings.ContainsAny(rest[:1], "+-") {
+				break
 			}
-			if n := base + offset; err == nil && n >= rtMin && n <= rtMax {
-				return n, nil
+			if offset = n; rest[0] == '-' {
+				offset = -n
 			}
+		}
+		if n := base + offset; n >= rtMin && n <= rtMax {
+			return n, nil
 		}
 	}
 	if n := sys.SignalNumber("SIG" + upper); n > 0 {

@@ -34,6 +34,14 @@ func TestPatience(t *testing.T) {
 			t.Errorf("%s: %d ms", c.name, got)
 		}
 	}
+	s := State{ID: "web", dir: t.TempDir(), lock: -1}
+	if err := s.acquire(Exclusive); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.locked(s.lock); !errors.Is(err, syscall.ETIMEDOUT) || !strings.HasPrefix(err.Error(), "web: process "+itoa(os.Getpid())+" (") || !strings.Contains(err.Error(), "has been at work on the container for 1m0s") {
+		t.Error(err)
+	}
 	err := stuck(os.Getpid())
 	if !errors.Is(err, syscall.ETIMEDOUT) || !strings.Contains(err.Error(), "process "+itoa(os.Getpid())+", which has said nothing for 120 s") {
 		t.Error(err)

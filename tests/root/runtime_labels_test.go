@@ -23,11 +23,14 @@ func TestRootLabelsAbsent(t *testing.T) {
 	if got := v.run(); got != (said{}) {
 		t.Errorf("unconfined: %+v", got)
 	}
+	inside := sleeping(t)
 	if _, err := os.Stat("/sys/kernel/security/apparmor"); err != nil {
+		expect255(t, inside.exec("--apparmor", "docker-default", "--", "true"), "process.apparmorProfile: AppArmor is not enabled")
 		v.edit(func(s *specs.Spec) { s.Process.ApparmorProfile = "docker-default" })
 		v.expectRefusal("process.apparmorProfile: AppArmor is not enabled")
 	}
 	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
+		expect255(t, inside.exec("--process-label", "u:r:t:s0", "--", "true"), "process.selinuxLabel: SELinux is not enabled")
 		v.edit(func(s *specs.Spec) { s.Process.ApparmorProfile, s.Process.SelinuxLabel = "", "u:r:t:s0" })
 		v.expectRefusal("process.selinuxLabel: SELinux is not enabled")
 		v.edit(func(s *specs.Spec) { s.Process.SelinuxLabel, s.Linux.MountLabel = "", "u:r:t:s0" })

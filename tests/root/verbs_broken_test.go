@@ -331,22 +331,26 @@ func TestRootHungHook(t *testing.T) {
 			if got := v.coracle("kill", v.id, "USR1"); got.code != 0 && !strings.Contains(got.stderr, "container not running") {
 				t.Errorf("kill: %+v", got)
 			}
+			remove := v.command("delete", "--force", v.id) // waits for the other command
+			var output bytes.Buffer
+			remove.Stderr = &output
+			must(t, remove.Start())
+			waitFor(t, "somebody who waits", func() bool {
+				return strings.Contains(readFile("/proc/locks"), fmt.Sprintf("-> FLOCK  ADVISORY  WRITE %d ", remove.Process.Pid))
+			})
 			must(t, call.Process.Signal(syscall.SIGTERM))
 			got := <-result
+			if err := remove.Wait(); err != nil || output.String() != "" {
+				t.Errorf("delete --force: %v %s", err, output.String())
+			}
+			v.expectGone()
 			if kind == "poststop" { // which only warns
 				if got.code != 0 || !strings.Contains(got.stderr, "hooks.poststop[0]: run /bin/sh: ended, as coracle got SIGTERM") {
 					t.Errorf("%+v", got)
 				}
-				v.expectGone()
 				return
 			}
 			expectError(t, got, "hooks."+kind+"[0]: run /bin/sh: ended, as coracle got SIGTERM")
-			if call.Args[3] == "create" {
-				v.expectGone()
-				return
-			}
-			waitFor(t, "its end", func() bool { return v.status().Status == "stopped" })
-			v.quiet("delete", v.id)
 		})
 	}
 }

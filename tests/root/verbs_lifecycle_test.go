@@ -126,7 +126,7 @@ func TestRootKillSignals(t *testing.T) {
 			t.Errorf("%q: got %+v", signal, got)
 		}
 		v.reap()
-		for _, bad := range []string{"65", "-1", "RTMIN+31", "SIGNAL"} {
+		for _, bad := range []string{"65", "-1", "RTMIN+31", "RTMIN-1", "RTMIN+-1", "RTMIN++3", "RTMIN3", "RTMAX+1", "RTMAX-31", "SIGNAL", "0x9"} {
 			expectError(t, v.coracle("kill", "--", v.id, bad), "unknown signal")
 		}
 		expectError(t, v.coracle("kill", v.id), "container not running")
