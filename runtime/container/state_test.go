@@ -9,6 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/coracle-oci/coracle/runtime/launch"
+	"github.com/coracle-oci/coracle/runtime/plan"
+	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
 // keepState makes a container of a state.json, stopped long ago.
@@ -63,6 +67,20 @@ func TestOldStates(t *testing.T) {
 		if _, err := s.Open("old", Unlocked); !errors.Is(err, ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestOldPrograms: what the launch program of an earlier coracle, that still waits for
+// start, says then has not changed its meaning.
+func TestOldPrograms(t *testing.T) {
+	for number, want := range map[byte]prog.Mark{7: plan.HookRuns, 8: plan.HookEnded, 10: plan.AboutToRun, 12: plan.Listening} {
+		if r, err := launch.DecodeReport([]byte{number, 0, 0, 0, 5, 0, 0, 0}); err != nil || r.Step >= 0 || r.Mark != want || r.Value != 5 {
+			t.Errorf("%d: %+v %v, want mark %d", number, r, err, want)
+		}
+	}
+	// Step 3, which is named by its address, has failed with ENOENT.
+	if r, err := launch.DecodeReport([]byte{0x00, 0x05, 0x60, 0x00, 2, 0, 0, 0}); err != nil || r.Step != 3 || r.Errno != 2 {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 

@@ -60,7 +60,8 @@ type Plan struct {
 }
 
 // The marks that programs send; they are the gates, where the program waits for
-// its parent, and what it has to tell besides.
+// its parent, and what it has to tell besides. A program that waits for start may be
+// let go on by a newer coracle: numbers are kept, and new ones come last.
 const (
 	AtMaps     prog.Mark = iota + 1 // gate: the user namespace is there
 	AtOffsets                       // gate: the time namespace is there
