@@ -5,6 +5,7 @@ package container
 
 import (
 	"encoding/json"
+	"syscall"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -51,6 +52,15 @@ func (s *State) handOver(agent, listener, conn, pid int, status Status) error {
 		return agentError("send the listener to the seccomp agent at "+s.Agent.Socket, err)
 	}
 	return sys.Send(conn, []byte{1})
+}
+
+// silent is the error for a launch program that has said nothing for long. What it
+// does last is to execute the container's program, and the agent may be asked about that.
+func (s *State) silent(pid int, last bool) error {
+	if last && s.Agent != nil {
+		return agentError("wait for the seccomp agent at "+s.Agent.Socket+", which has not answered for "+itoa(patience/1000)+" s", syscall.ETIMEDOUT)
+	}
+	return stuck(pid)
 }
 
 func agentError(doing string, err error) error {

@@ -90,6 +90,9 @@ func (s *State) thawKilled(signal int) error {
 // Delete removes a stopped or created container; with force any, and then one
 // that does not exist is no error.
 func (s Store) Delete(id string, force bool, warn func(string, ...any)) error {
+	if force {
+		s.interrupt(id)
+	}
 	state, err := s.Open(id, Exclusive)
 	defer state.Close()
 	switch {
@@ -109,6 +112,19 @@ func (s Store) Delete(id string, force bool, warn func(string, ...any)) error {
 		return &fail.Error{Where: id, Doing: "cannot delete container " + id + " that is not stopped: " + string(now), Hint: "kill it first or use --force"}
 	}
 	return state.destroy(warn)
+}
+
+// interrupt kills the init of a container that another command is at work on. That
+// may wait for what the init does: a hook that never ends, or an agent that never
+// answers.
+func (s Store) interrupt(id string) {
+	locked := &State{dir: filepath.Join(s.Root, id), lock: -1}
+	if CheckID(id) != nil || !locked.beingMade() {
+		return
+	}
+	if state, err := s.Look(id); err == nil && state.Status == Created && state.mine() == nil {
+		_ = state.killInit(linux.SIGKILL) // one that has ended is no error
+	}
 }
 
 // deleteDamaged removes a container whose state.json cannot be made out. Where its

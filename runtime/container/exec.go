@@ -288,7 +288,7 @@ func (e *execution) run() error {
 func (e *execution) converse() error {
 	about := false
 	for {
-		if err := e.heed(); err != nil {
+		if err := e.heed(about); err != nil {
 			return err
 		}
 		report, fds, err := e.receive(-1)
@@ -340,8 +340,9 @@ func (e *execution) awaitThaw() error {
 }
 
 // heed waits for the next message. A signal that asks for the end ends a process
-// that does not run yet: it may be waiting for its container to be resumed.
-func (e *execution) heed() error {
+// that does not run yet: it may be waiting for its container to be resumed. about
+// tells whether it was about to run.
+func (e *execution) heed(about bool) error {
 	for len(e.early) == 0 || e.process == 0 {
 		limit := patience
 		if e.options.IgnorePaused {
@@ -351,7 +352,7 @@ func (e *execution) heed() error {
 		case err != nil || ready == 0:
 			return err
 		case ready < 0:
-			return stuck(cmp.Or(e.process, e.pid))
+			return e.state.silent(cmp.Or(e.process, e.pid), about)
 		}
 		if err := e.caught(); err != nil {
 			return err

@@ -42,6 +42,7 @@ var hints = [...]struct {
 	{"connect to the seccomp agent", syscall.EPROTOTYPE, "the agent's socket must be of type SOCK_STREAM"},
 	{"connect to the seccomp agent", syscall.ETIMEDOUT, "the agent does not accept connections"},
 	{"send the listener to the seccomp agent", syscall.ETIMEDOUT, "the agent does not read"},
+	{"wait for the seccomp agent", syscall.ETIMEDOUT, "the filter asks it about execve"},
 	{"make the directory of states", syscall.EACCES, "as an ordinary user, log in so that XDG_RUNTIME_DIR is set, or give a directory of yours with --root"},
 	{"create ", syscall.EINVAL, "the file system does not take one of the options, or its value"},
 	{"create ", syscall.ENODEV, "the kernel has no file system of that type"},

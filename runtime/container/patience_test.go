@@ -46,4 +46,14 @@ func TestPatience(t *testing.T) {
 	if !errors.Is(err, syscall.ETIMEDOUT) || !strings.Contains(err.Error(), "process "+itoa(os.Getpid())+", which has said nothing for 120 s") {
 		t.Error(err)
 	}
+	asks := &State{Agent: &Agent{Socket: "/run/agent"}}
+	const want = "config.json linux.seccomp.listenerPath: wait for the seccomp agent at /run/agent, which has not answered for 120 s: connection timed out (ETIMEDOUT)"
+	if err := asks.silent(1, true); err.Error() != want {
+		t.Error(err)
+	}
+	for _, s := range []*State{asks, {}} {
+		if err := s.silent(os.Getpid(), s != asks); !strings.Contains(err.Error(), "wait for the launch program") {
+			t.Error(err)
+		}
+	}
 }

@@ -105,7 +105,7 @@ func (s *State) watchStart(conn, agent int) error {
 		switch {
 		case report == nil && fds == nil:
 			sys.Kill(s.PID, linux.SIGKILL)
-			return stuck(s.PID)
+			return s.silent(s.PID, running)
 		case report == nil && running:
 			return nil
 		case report == nil:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/testkit"
+	"github.com/coracle-oci/coracle/runtime/seccomp"
+	other "github.com/coracle-oci/coracle/tests/seccomp"
 )
 
 // filter is an edit that sets linux.seccomp.
@@ -277,5 +280,99 @@ func TestRootSeccompAgentSlow(t *testing.T) {
 	expectError(t, v.coracle("start", v.id), "config.json linux.seccomp.listenerPath: connect to the seccomp agent at ", "(ETIMEDOUT)")
 	if s := v.status().Status; s != specs.StateCreated {
 		t.Errorf("it is %s", s)
+	}
+}
+
+// TestRootSeccompAgentSilent: an agent that takes the listener, or only the connection,
+// and answers nothing. What waits for it can be ended, and the container killed and
+// removed.
+func TestRootSeccompAgentSilent(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, reads := range []bool{false, true} {
+		for name, end := range map[string]func(v vessel){
+			"kill":           func(v vessel) { v.quiet("kill", v.id, "KILL") },
+			"delete --force": func(v vessel) { v.quiet("delete", "--force", v.id) },
+		} {
+			a := newAgent(t)
+			v := newVessel(t, asking(a))
+			v.create()
+			pid := v.status().Pid
+			done := make(chan said, 1)
+			go func() { done <- v.coracle("start", v.id) }()
+			if reads {
+				_, listener := a.accept()
+				defer unix.Close(listener)
+			}
+			waitFor(t, "it to ask", func() bool { return asks(t, pid) })
+			begin := time.Now()
+			end(v)
+			if got := <-done; got != (said{}) { // as for a program that is killed at once
+				t.Errorf("start: %+v", got)
+			}
+			if took := time.Since(begin); took > 20*time.Second {
+				t.Errorf("%s took %v", name, took)
+			}
+		}
+	}
+	// exec takes no lock, and a signal ends it.
+	a := newAgent(t)
+	v := newVessel(t, asking(a), testkit.Args("sleep", "1000"))
+	v.create()
+	go func() {
+		_, listener := a.accept()
+		answer(t, listener, sys.SeccompAnswer{Flags: sys.SeccompContinue})
+		unix.Close(listener)
+	}()
+	v.quietStart()
+	c := v.command("exec", v.id, "true")
+	ended := make(chan said, 1)
+	go func() { ended <- finish(t, c) }()
+	state, listener := a.accept()
+	defer unix.Close(listener)
+	waitFor(t, "it to ask", func() bool { return asks(t, state.Pid) })
+	must(t, c.Process.Signal(unix.SIGTERM))
+	if got := <-ended; got.code != 255 || !strings.Contains(got.stderr, "exec: ended by SIGTERM before the process ran") {
+		t.Errorf("%+v", got)
+	}
+	v.quiet("delete", "--force", v.id)
+}
+
+// asks tells whether a process waits in execve for an agent.
+func asks(t testing.TB, pid int) bool {
+	t.Helper()
+	call, err := os.ReadFile("/proc/" + itoa(pid) + "/syscall")
+	must(t, err)
+	return strings.HasPrefix(string(call), itoa(unix.SYS_EXECVE)+" ")
+}
+
+// TestRootSeccompAgentFull: an agent that reads nothing of a state that is larger than
+// what a socket holds.
+func TestRootSeccompAgentFull(t *testing.T) {
+	a := newAgent(t)
+	v := newVessel(t, asking(a), func(s *specs.Spec) { s.Annotations = map[string]string{"org.example.large": strings.Repeat("x", 1<<20)} })
+	v.create()
+	expectError(t, v.coracle("start", v.id), "config.json linux.seccomp.listenerPath: send the listener to the seccomp agent at ", "(ETIMEDOUT); hint: the agent does not read")
+	v.quiet("delete", "--force", v.id)
+}
+
+// TestRootSeccompNewer: with docker's profile a call that is newer does not exist,
+// and one that the profile knows and refuses is refused.
+func TestRootSeccompNewer(t *testing.T) {
+	docker, err := other.Docker()
+	must(t, err)
+	v := speaking(t, `for (@ARGV) { print syscall($_, -1, 0, 0, 0, 0, 0) == -1 ? $! + 0 : "done", " " }`)
+	v.edit(func(s *specs.Spec) {
+		s.Linux.Seccomp = docker
+		for _, name := range []string{"quotactl", "file_setattr", "listns"} { // none does anything with these arguments
+			number, ok := seccomp.Native(runtime.GOARCH).Number(name)
+			if !ok {
+				t.Fatal(name)
+			}
+			s.Process.Args = append(s.Process.Args, itoa(int(number)))
+		}
+		s.Process.Args = append(s.Process.Args, "9999")
+	})
+	if got := v.run(); got != (said{stdout: "1 38 38 38 "}) {
+		t.Errorf("%+v", got)
 	}
 }
