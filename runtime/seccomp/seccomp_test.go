@@ -137,6 +137,51 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestSets: rules that only differ in the value that an argument is to have are one
+// search. What it says of each value is compared with the rules.
+func TestSets(t *testing.T) {
+	is := func(op specs.LinuxSeccompOperator, value uint64) specs.LinuxSyscall {
+		return specs.LinuxSyscall{Names: []string{"socket"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Value: value, Op: op}}}
+	}
+	for name, c := range map[string]struct {
+		rules []specs.LinuxSyscall
+		most  int // instructions more than for one value
+	}{
+		"scattered":        {[]specs.LinuxSyscall{is(specs.OpEqualTo, 40), is(specs.OpEqualTo, 2), is(specs.OpEqualTo, 0), is(specs.OpEqualTo, 16), is(specs.OpEqualTo, 8)}, 5},
+		"a row":            {[]specs.LinuxSyscall{is(specs.OpEqualTo, 3), is(specs.OpEqualTo, 5), is(specs.OpEqualTo, 4), is(specs.OpEqualTo, 5)}, 1},
+		"from the start":   {[]specs.LinuxSyscall{is(specs.OpLessThan, 3), is(specs.OpLessEqual, 3), is(specs.OpEqualTo, 7)}, 1},
+		"the edges":        {[]specs.LinuxSyscall{is(specs.OpEqualTo, 0xffffffff), is(specs.OpEqualTo, 0xfffffffe), is(specs.OpEqualTo, 0)}, 2},
+		"all words":        {[]specs.LinuxSyscall{is(specs.OpLessThan, 1<<32), is(specs.OpEqualTo, 9)}, 0},
+		"never":            {[]specs.LinuxSyscall{is(specs.OpLessThan, 0), is(specs.OpEqualTo, 9), is(specs.OpEqualTo, 1)}, 5},
+		"wide ones beside": {[]specs.LinuxSyscall{is(specs.OpEqualTo, 5), is(specs.OpEqualTo, 7), is(specs.OpEqualTo, 1<<32|5), is(specs.OpGreaterThan, 1<<40)}, 10},
+	} {
+		one, s := valid(), valid()
+		one.Syscalls, s.Syscalls = append(one.Syscalls, is(specs.OpEqualTo, 1)), append(s.Syscalls, c.rules...)
+		if got, one := program(t, s), program(t, one); len(got) > len(one)+c.most {
+			t.Errorf("%s: %d instructions, for one %d\n%s", name, len(got), len(one), Text(got))
+		}
+		number, _ := Native("amd64").Number("socket")
+		for _, r := range c.rules {
+			for _, arg := range []uint64{r.Args[0].Value, r.Args[0].Value + 1, r.Args[0].Value - 1, r.Args[0].Value | 1<<32, r.Args[0].Value ^ 1<<63} {
+				verdict(t, s, "amd64", Data{Arch: x86_64Token, Number: number, Args: [6]uint64{arg}})
+			}
+		}
+	}
+}
+
+func program(t *testing.T, s *specs.LinuxSeccomp) []Instruction {
+	t.Helper()
+	p, err := Parse(s, "amd64", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := p.Compile("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
 // TestOperators compares 64 bits at the places where comparing 32 would differ.
 func TestOperators(t *testing.T) {
 	values := []uint64{0, 1, 5, 0x7fffffff, 0x80000000, 0xffffffff, 1 << 32, 1<<32 + 5, 5<<32 + 5, 5 << 32, 5<<32 + 0xffffffff, 1<<63 + 5, 1<<64 - 1}

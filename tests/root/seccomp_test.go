@@ -116,8 +116,12 @@ func TestRootSeccompFlags(t *testing.T) {
 
 // TestRootSeccompRefused: what is wrong with a filter is said before anything is made.
 func TestRootSeccompRefused(t *testing.T) {
+	count := 1_000_000
+	if testing.Short() {
+		count = 20_000
+	}
 	var many []specs.LinuxSyscall
-	for i := range 1_000_000 {
+	for i := range count {
 		many = append(many, specs.LinuxSyscall{Names: []string{"read"}, Action: specs.ActErrno, Args: []specs.LinuxSeccompArg{{Value: uint64(2 * i), Op: specs.OpEqualTo}}})
 	}
 	notSocket := filepath.Join(t.TempDir(), "file")
@@ -349,7 +353,9 @@ func asks(t testing.TB, pid int) bool {
 // what a socket holds.
 func TestRootSeccompAgentFull(t *testing.T) {
 	a := newAgent(t)
-	v := newVessel(t, asking(a), func(s *specs.Spec) { s.Annotations = map[string]string{"org.example.large": strings.Repeat("x", 1<<20)} })
+	v := newVessel(t, asking(a), func(s *specs.Spec) {
+		s.Annotations = map[string]string{"org.example.large": strings.Repeat("x", 1<<20)}
+	})
 	v.create()
 	expectError(t, v.coracle("start", v.id), "config.json linux.seccomp.listenerPath: send the listener to the seccomp agent at ", "(ETIMEDOUT); hint: the agent does not read")
 	v.quiet("delete", "--force", v.id)
