@@ -6,8 +6,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,7 +111,19 @@ func check(c *command.Call) ([]finding, error) {
 			wrong = append(wrong, e)
 		}
 	}
-	return findingsOf(wrong, append(parsed.Warnings, warnings...)), nil
+	warnings = append(append(parsed.Warnings, warnings...), unlikeDomains(parsed.Annotations)...)
+	return findingsOf(wrong, warnings), nil
+}
+
+// unlikeDomains warns of keys that may mean something else to others: they should be
+// in reverse domain notation (config.md, "Annotations"). That is no affair of create.
+func unlikeDomains(annotations map[string]string) (warnings []string) {
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		if key != "" && !strings.Contains(key, ".") {
+			warnings = append(warnings, config.Name+" annotations["+strconv.Quote(key)+"]: a key should begin with a domain of yours, as in org.example."+key)
+		}
+	}
+	return warnings
 }
 
 // findingsOf puts errors and warnings, which are texts, into one form.
