@@ -137,8 +137,8 @@ func (c *compiler) end() {
 func (c *compiler) raiseLimits() {
 	for i := range c.spec.Process.Rlimits {
 		r := c.spec.Process.Rlimits[i]
-		number, _ := config.RlimitNumber(r.Type)
-		if number < len(c.Facts.HardLimits) && c.Facts.HardLimits[number] < r.Hard {
+		number, known := config.RlimitNumber(r.Type) // Findings goes on without
+		if known && number < len(c.Facts.HardLimits) && c.Facts.HardLimits[number] < r.Hard {
 			c.host(HostStep{Do: RaiseLimit, Rlimit: r, Doing: "raise the hard limit of " + r.Type + " to " + strconv.FormatUint(r.Hard, 10), From: index("process.rlimits", i)})
 		}
 	}

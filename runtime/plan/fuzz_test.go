@@ -29,7 +29,7 @@ func FuzzFindings(f *testing.F) {
 		f.Add(data)
 	}
 	for _, text := range []string{`{}`, `{"process":{},"linux":{"namespaces":[{"type":"user"},{"type":"mount"}]}}`,
-		`{"mounts":[{},{"destination":"/x","options":["bind"]}],"linux":{"resources":{"rdma":{"":{}},"unified":{"x":"y"}}}}`} {
+		`{"mounts":[{},{"destination":"/x","options":["bind"]}],"linux":{"resources":{"rdma":{"":{}},"unified":{"x":"y"}}}}`, `{"process":{"rlimits":[{"type":"RLIMIT_X","hard":1}]}}`} {
 		f.Add([]byte(text))
 	}
 	m := machine(f, "hybrid")
@@ -63,6 +63,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(data, false)
 		f.Add(data, true)
 	}
+	f.Add([]byte(`{"ociVersion":"1.0.0","root":{"path":"rootfs"}}`), true)
 	hybrid, v2 := machine(f, "hybrid"), machine(f, "v2")
 	f.Fuzz(func(t *testing.T, data []byte, onV2 bool) {
 		c, err := config.Parse(data)

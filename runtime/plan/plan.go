@@ -178,7 +178,7 @@ func Compile(r Request) (*Plan, error) {
 func Findings(r Request) (wrong []error, warnings []string) {
 	// A copy, with something in the place of what must not be missing.
 	whole := config.Config{Spec: r.Config.Spec}
-	whole.Root, whole.Process = cmp.Or(r.Config.Root, &specs.Root{}), cmp.Or(r.Config.Process, config.NoProcess())
+	whole.Root = cmp.Or(r.Config.Root, &specs.Root{})
 	r.Config = &whole
 	c := &compiler{Request: r, all: true}
 	c.phases()
@@ -192,9 +192,7 @@ func (c *compiler) phases() {
 	for i := range c.spec.Mounts {
 		c.targets = append(c.targets, inside(c.spec.Mounts[i].Destination))
 	}
-	if c.spec.Linux == nil {
-		c.spec.Linux = &specs.Linux{}
-	}
+	c.spec.Linux, c.spec.Process = cmp.Or(c.spec.Linux, &specs.Linux{}), cmp.Or(c.spec.Process, config.NoProcess())
 	c.compileCgroups()
 	for _, phase := range []func(){
 		c.rootless, c.begin, c.oomScore, c.namespaces,
