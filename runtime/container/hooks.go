@@ -38,7 +38,7 @@ func writeState(fd int, state specs.State) error {
 // runHook runs a hook of the runtime namespace: the state on its standard input,
 // the hook's own environment. It ends with coracle.
 func (s *State) runHook(field string, h *specs.Hook, state specs.State) error {
-	stdin, err := memoryFile("state")
+	stdin, err := memoryFile("stdin")
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (s *State) runHook(field string, h *specs.Hook, state specs.State) error {
 		return err
 	}
 	// Not a pipe: a child that a hook leaves behind may keep it.
-	output, err := memoryFile("output")
+	output, err := memoryFile("stdout")
 	if err != nil {
 		return err
 	}

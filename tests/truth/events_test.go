@@ -25,7 +25,7 @@ var harmless = strings.Fields(`
 
 // forked are the calls that a forked child of coracle makes between fork and
 // execve: Go's os/exec and syscall.ForkExec.
-var forked = strings.Fields(`close dup dup2 dup3 execve exit fcntl getpid gettid prlimit64 read rt_sigaction rt_sigprocmask setpgid write`)
+var forked = strings.Fields(`close dup dup2 dup3 execve exit fcntl getpid getppid gettid prctl prlimit64 read rt_sigaction rt_sigprocmask setpgid write`)
 
 // An event is one thing that coracle does to the world, as a line of text that
 // the expectation has too.

@@ -155,6 +155,9 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.want(h, "open %s", file)
 		m.want(h, "write %s %s", file, strings.TrimSuffix(h.Value, "\n"))
 	case plan.RunHook:
+		m.want(h, "memfd stdin")
+		m.want(h, "%s", m.anyText(`write /memfd:stdin {"ociVersion":`))
+		m.want(h, "memfd stdout")
 		m.want(h, "fork")
 		m.want(h, "execute %s", h.Hook.Path)
 	case plan.RaiseLimit:
