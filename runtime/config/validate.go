@@ -118,6 +118,9 @@ func (v *validator) general() {
 	if _, ok := c.Annotations[""]; ok {
 		v.refuse(path("annotations"), "a key is empty")
 	}
+	if handler := c.Annotations["run.oci.handler"]; handler != "" { // of crun: a virtual machine, or WebAssembly
+		v.warn(path(`annotations["run.oci.handler"]`), "there is no handler %q here: the container is one like all others", handler)
+	}
 }
 
 // name checks a host or domain name. Without a UTS namespace it would be the

@@ -300,11 +300,13 @@ func TestFindingsAreAllThereAndInOrder(t *testing.T) {
 func TestLessThanAskedForIsAWarning(t *testing.T) {
 	c := valid()
 	c.Mounts = []specs.Mount{{Destination: "data", Type: "tmpfs"}}
+	c.Annotations = map[string]string{"run.oci.handler": "krun", "run.oci.other": "x"}
 	c.Process.Capabilities = &specs.LinuxCapabilities{Bounding: []string{"CAP_CHOWN", "CAP_FUTURE"}, Effective: []string{"CAP_FUTURE"}, Ambient: []string{"chown"}}
 	if err := Validate(c); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
+		`config.json annotations["run.oci.handler"]: there is no handler "krun" here: the container is one like all others`,
 		`config.json mounts[0].destination: "data" is not an absolute path; taken from /`,
 		`config.json process.capabilities.bounding[1]: unknown capability "CAP_FUTURE" is ignored`,
 		`config.json process.capabilities.ambient[0]: unknown capability "chown" is ignored`,
