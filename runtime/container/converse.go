@@ -76,8 +76,8 @@ func receive(fd, milliseconds int) (*launch.Report, []int, error) {
 	}
 	buf := make([]byte, 16)
 	n, fds, err := sys.Receive(fd, buf)
-	if err == syscall.ECONNRESET { // it ended with an answer unread
-		return nil, []int{}, nil
+	if err == syscall.ECONNRESET { // it ended with an answer unread; told before what it said last
+		n, fds, err = sys.Receive(fd, buf)
 	}
 	if err != nil {
 		return nil, nil, &fail.Error{Doing: "listen to the launch program", Err: err}

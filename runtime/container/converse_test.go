@@ -4,6 +4,7 @@
 package container
 
 import (
+	"errors"
 	"os/exec"
 	"slices"
 	"testing"
@@ -58,5 +59,25 @@ func TestReceiveOrder(t *testing.T) {
 		sys.Close(ours)
 		sys.Close(theirs)
 		cloner.Process.Release()
+	}
+}
+
+// TestReceiveReset: what an init says before it ends is heard although it has left
+// an answer unread.
+func TestReceiveReset(t *testing.T) {
+	ours, theirs, err := sys.SeqPacketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close(ours)
+	if err := errors.Join(sys.Send(ours, []byte{1}), sys.Send(theirs, prog.MarkBytes(plan.Console, 7))); err != nil {
+		t.Fatal(err)
+	}
+	sys.Close(theirs)
+	if report, _, err := receive(ours, 1000); err != nil || report == nil || report.Mark != plan.Console {
+		t.Errorf("%v, %v; want what was said", report, err)
+	}
+	if report, fds, err := receive(ours, 1000); err != nil || report != nil || fds == nil {
+		t.Errorf("%v, %v, %v; want the end", report, fds, err)
 	}
 }
