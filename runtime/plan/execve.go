@@ -114,8 +114,8 @@ func (c *compiler) execute() {
 		b.Do("restore the caller's mask", prog.Umask, c.umask.Arg())
 	}
 	c.closeAtExecve()
-	c.loadListeningFilter()
-	b.Try(linux.EPIPE, "say that execve comes next", prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(AboutToRun, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
+	sixth := c.loadListeningFilter()
+	b.Try(linux.EPIPE, "say that execve comes next", prog.Sendto, c.gate.Arg(), b.Struct("mark", prog.MarkBytes(AboutToRun, 0)), prog.Int(8), flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), sixth)
 	c.loadFilter()
 	b.From("process.args")
 	c.plan.Execve = b.Len()

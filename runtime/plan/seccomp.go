@@ -49,6 +49,14 @@ func (c *compiler) compileFilter() {
 	}
 }
 
+// Ours is the sixth argument of the calls that hand a listener over, none of which
+// looks at it: sendto(2) does not without an address. So a filter can tell them from
+// those of the container's program, by the register alone, and ask about all of those.
+const (
+	Ours     = 0x636f7261636c65 // "coracle"
+	oursText = "0x636f7261636c65"
+)
+
 // checkAgent refuses a listener that could not be handed over: the agent must be
 // there, and the filter must let the process send it and go on.
 func (c *compiler) checkAgent(s *specs.LinuxSeccomp) {
@@ -59,8 +67,8 @@ func (c *compiler) checkAgent(s *specs.LinuxSeccomp) {
 		c.refuse("linux.seccomp.listenerPath", "connect to "+s.ListenerPath, linux.ENOTSOCK, "name the socket of the seccomp agent")
 	}
 	for _, call := range []prog.Syscall{prog.Sendmsg, prog.Read, prog.Sendto} {
-		if !c.filter.profile.Allows(call.String()) {
-			c.refuse("linux.seccomp", "hand the listener over: the filter does not allow "+call.String(), 0, "a filter with SCMP_ACT_NOTIFY must allow sendmsg, read and sendto, without conditions")
+		if !c.filter.profile.Allows(call.String(), [6]uint64{5: Ours}, 1<<5) {
+			c.refuse("linux.seccomp", "hand the listener over: the filter does not allow "+call.String(), 0, "a filter with SCMP_ACT_NOTIFY must allow sendmsg, read and sendto, without conditions or where args[5] is "+oursText)
 		}
 	}
 }
@@ -99,10 +107,11 @@ func (c *compiler) loadFilter() {
 }
 
 // loadListeningFilter loads a filter with a listener, and hands that to the parent,
-// who gives it to the agent: execve may be one of the calls to be asked about.
-func (c *compiler) loadListeningFilter() {
+// who gives it to the agent: execve may be one of the calls to be asked about. It
+// returns the sixth argument of the calls that follow.
+func (c *compiler) loadListeningFilter() (sixth prog.Arg) {
 	if c.filter == nil || !c.filter.profile.Notifies {
-		return
+		return prog.Int(0)
 	}
 	b := &c.b
 	fd := b.Reg("listener")
@@ -110,10 +119,13 @@ func (c *compiler) loadListeningFilter() {
 	c.load().Ret = fd
 	b.From("linux.seccomp.listenerPath")
 	c.plan.Listener = b.Len()
-	b.Do("hand over the listener", prog.Sendmsg, c.gate.Arg(), message, flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"))
-	b.Do("wait until the agent has it", prog.Read, c.gate.Arg(), b.Struct("go", make([]byte, 8)), prog.Int(1)).Branch = prog.Branch{Result: 0, To: c.gone}
+	b.Do("hand over the listener", prog.Sendmsg, c.gate.Arg(), message, flags(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0), ours())
+	b.Do("wait until the agent has it", prog.Read, c.gate.Arg(), b.Struct("go", make([]byte, 8)), prog.Int(1), prog.Int(0), prog.Int(0), ours()).Branch = prog.Branch{Result: 0, To: c.gone}
 	b.From("")
+	return ours()
 }
+
+func ours() prog.Arg { return prog.Const(Ours, oursText) }
 
 // load is the step that loads the filter: struct sock_fprog and what it points to
 // are data of the program.

@@ -29,6 +29,13 @@ func kill(name string) specs.LinuxSyscall {
 	return specs.LinuxSyscall{Names: []string{name}, Action: specs.ActKill}
 }
 
+// unless kills for a call, but with one sixth argument.
+func unless(name string, sixth uint64) specs.LinuxSyscall {
+	s := kill(name)
+	s.Args = []specs.LinuxSeccompArg{{Index: 5, Value: sixth, Op: specs.OpNotEqual}}
+	return s
+}
+
 func asked(path string, rules ...specs.LinuxSyscall) *config.Config {
 	c := filtered(true, append(rules, specs.LinuxSyscall{Names: []string{"mknod"}, Action: specs.ActNotify})...)
 	c.Linux.Seccomp.ListenerPath = path
@@ -66,8 +73,8 @@ func TestSeccompOrder(t *testing.T) {
 	}{
 		{filtered(true), "sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0); seccomp(SET_MODE_FILTER, 0, {7 instructions}); execve("},
 		{filtered(false), "sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0); seccomp(SET_MODE_FILTER, 0, {7 instructions}); execve("},
-		{asked("/run/agent"), "CLOEXEC); seccomp(SET_MODE_FILTER, NEW_LISTENER, {10 instructions}); sendmsg(gate, {mark, SCM_RIGHTS listener}, MSG_NOSIGNAL); " +
-			"send the state and the listener to /run/agent; read(gate, go, 1); sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0); execve("},
+		{asked("/run/agent"), "CLOEXEC); seccomp(SET_MODE_FILTER, NEW_LISTENER, {10 instructions}); sendmsg(gate, {mark, SCM_RIGHTS listener}, MSG_NOSIGNAL, 0, 0, 0x636f7261636c65); " +
+			"send the state and the listener to /run/agent; read(gate, go, 1, 0, 0, 0x636f7261636c65); sendto(gate, mark, 8, MSG_NOSIGNAL, 0, 0x636f7261636c65); execve("},
 	} {
 		p, err := compileAgent(c.have, f)
 		if err != nil {
@@ -106,6 +113,8 @@ func TestSeccompRefusals(t *testing.T) {
 		{asked("/run/directory"), usual, "config.json linux.seccomp.listenerPath: connect to /run/directory: socket operation on non-socket (ENOTSOCK)"},
 		{asked("/run/agent", kill("sendmsg")), usual, "config.json linux.seccomp: hand the listener over: the filter does not allow sendmsg"},
 		{asked("/run/agent", kill("read")), usual, "config.json linux.seccomp: hand the listener over: the filter does not allow read"},
+		{asked("/run/agent", unless("read", plan.Ours), unless("sendmsg", plan.Ours), unless("sendto", plan.Ours)), usual, ""},
+		{asked("/run/agent", unless("read", plan.Ours+1)), usual, "config.json linux.seccomp: hand the listener over: the filter does not allow read"},
 	} {
 		_, err := compileAgent(c.have, c.facts)
 		if err == nil && c.want == "" {

@@ -151,19 +151,22 @@ func (p *Profile) last(a *Arch) (last uint32, ok bool) {
 	return last, ok
 }
 
-// Allows tells whether the machine's own programs may make a call whatever its
-// arguments are.
-func (p *Profile) Allows(name string) bool {
+// Allows tells whether the machine's own programs may make a call, whatever those of
+// its arguments are that are not known: bit n tells that argument n is.
+func (p *Profile) Allows(name string, args [6]uint64, known uint8) bool {
 	a := p.Archs[0]
 	number, ok := a.Number(name)
-	v := p.Decide(Data{Arch: a.Token, Number: number})
-	if v.Rule < 0 || len(p.Rules[v.Rule].Conditions) > 0 { // no rule without conditions
-		for i := range p.Rules {
-			if r := &p.Rules[i]; len(r.Conditions) > 0 && r.names(a, number) {
-				return false
-			}
+	if !ok {
+		return false
+	}
+	e := p.Explain(Data{Arch: a.Token, Number: number, Args: args}, known)
+	for i := range e.Rules {
+		if j := &e.Rules[i]; (j.Says == Decides || j.Says == MayDecide) && !allows(j.Return) {
+			return false
 		}
 	}
-	action := v.Return & retAction
-	return ok && (action == retAllow || action == retLog)
+	return e.Else == nil || allows(e.Else.Return)
 }
+
+// allows tells whether a call happens.
+func allows(ret uint32) bool { return ret&retAction == retAllow || ret&retAction == retLog }
