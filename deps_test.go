@@ -50,7 +50,8 @@ runtime/selftest                 : …/internal/fail …/internal/sys/linux …/
 runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
 runtime/stats                    : …/internal/sys
 runtime/container                : …/internal/netlink …/internal/netlink/conn …/internal/trace …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
-runtime/cli                      : …/internal/profile …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
+runtime/recorder                 : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/seccomp
+runtime/cli                      : …/runtime/recorder …/internal/profile …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/deep …/internal/command …/runtime/cli
 
 tools/gotest                     :

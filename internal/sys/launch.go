@@ -57,13 +57,31 @@ func SeqPacketPair() (ours, theirs int, err error) {
 // SeqPacketListen makes a socket that listens at name in the directory dirFD.
 // The path goes through /proc, as a socket's address has room for 107 bytes.
 func SeqPacketListen(dirFD int, name string) (int, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	return listenUnix(unix.SOCK_SEQPACKET, dirFD, name, 1)
+}
+
+// StreamListen is [SeqPacketListen] for a stream socket to which many may come at once.
+func StreamListen(dirFD int, name string) (int, error) {
+	return listenUnix(unix.SOCK_STREAM, dirFD, name, 128)
+}
+
+// Accept takes a connection to a socket that listens.
+func Accept(fd int) (conn int, err error) {
+	err = uninterrupted(func() error {
+		conn, _, err = unix.Accept4(fd, unix.SOCK_CLOEXEC)
+		return err
+	})
+	return conn, err
+}
+
+func listenUnix(kind, dirFD int, name string, queue int) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	err = unix.Bind(fd, &unix.SockaddrUnix{Name: FDPath(dirFD) + "/" + name})
 	if err == nil {
-		err = unix.Listen(fd, 1)
+		err = unix.Listen(fd, queue)
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -38,16 +38,20 @@ func TinyELF(t testing.TB) string {
 // TinyImage returns the contents of [TinyELF], for programs that are no tests.
 func TinyImage() []byte { return tinyELF(runtime.GOARCH) }
 
-// tinyELF returns an executable of one loaded segment: the ELF header, one
+// Image returns an executable that consists of machine code for this machine.
+func Image(code ...byte) []byte { return image(exitCode[runtime.GOARCH].machine, code) }
+
+func tinyELF(arch string) []byte { return image(exitCode[arch].machine, exitCode[arch].code) }
+
+// image returns an executable of one loaded segment: the ELF header, one
 // program header and the code behind them.
-func tinyELF(arch string) []byte {
+func image(machine uint16, code []byte) []byte {
 	const base, headers = 0x400000, 64 + 56
-	exit := exitCode[arch]
-	size := uint64(headers + len(exit.code))
+	size := uint64(headers + len(code))
 	order := binary.LittleEndian
 	b := []byte{0x7f, 'E', 'L', 'F', 2, 1, 1, 15: 0} // 64 bits, little endian
 	b = order.AppendUint16(b, 2)                     // e_type: ET_EXEC
-	b = order.AppendUint16(b, exit.machine)
+	b = order.AppendUint16(b, machine)
 	b = order.AppendUint32(b, 1)            // e_version
 	b = order.AppendUint64(b, base+headers) // e_entry
 	b = order.AppendUint64(b, 64)           // e_phoff
@@ -61,5 +65,5 @@ func tinyELF(arch string) []byte {
 	for _, word := range []uint64{0, base, base, size, size, 0x1000} {
 		b = order.AppendUint64(b, word) // p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align
 	}
-	return append(b, exit.code...)
+	return append(b, code...)
 }

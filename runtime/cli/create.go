@@ -25,9 +25,9 @@ func createFlags() []command.Flag {
 	}
 }
 
-func options(c *command.Call) (container.Options, error) {
+func options(c *command.Call, id string) (container.Options, error) {
 	o := container.Options{
-		ID: c.Args[0], Bundle: c.String("bundle"), Config: c.String("config"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
+		ID: id, Bundle: c.String("bundle"), Config: c.String("config"), ConsoleSocket: c.String("console-socket"), PIDFile: c.String("pid-file"),
 		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Cgroups: manager(c), Warn: c.Warn, Trace: c.Trace,
 		PIDFDSocket: c.String("pidfd-socket"),
 	}
@@ -71,7 +71,7 @@ exit status:
 			if err != nil {
 				return err
 			}
-			o, err := options(c)
+			o, err := options(c, c.Args[0])
 			if err != nil {
 				return err
 			}
@@ -104,13 +104,17 @@ exit status:
 	}
 }
 
+// runFlags are those of run that make sense when it waits.
+func runFlags() []command.Flag {
+	return append(createFlags(),
+		command.Flag{Names: []string{"keep"}, Help: "keep the container when its program has ended"},
+		command.Flag{Names: []string{"no-subreaper"}, Help: "accepted as in runc", Hidden: true})
+}
+
 func runVerb() command.Verb {
 	return command.Verb{
 		Name: "run", Args: "ID", Min: 1, Max: 1,
-		Flags: append(createFlags(),
-			command.Flag{Names: []string{"detach", "d"}, Help: "return when the program runs"},
-			command.Flag{Names: []string{"keep"}, Help: "keep the container when its program has ended"},
-			command.Flag{Names: []string{"no-subreaper"}, Help: "accepted as in runc", Hidden: true}),
+		Flags:   append(runFlags(), command.Flag{Names: []string{"detach", "d"}, Help: "return when the program runs"}),
 		Summary: "create a container, start it, and wait for its end",
 		Long: `
 Signals and, where the container has one, the terminal are passed on. When the
@@ -128,7 +132,7 @@ exit status:
 			if err != nil {
 				return err
 			}
-			o, err := options(c)
+			o, err := options(c, c.Args[0])
 			if err != nil {
 				return err
 			}

@@ -25,15 +25,16 @@ import (
 func seccompVerb() command.Verb {
 	return command.Verb{
 		Name:    "seccomp",
-		Summary: "explain and compile seccomp profiles",
+		Summary: "explain, compile and record seccomp profiles",
 		Long: `
 A profile is what config.json has under linux.seccomp, alone in a file, or what
 docker and podman take with --security-opt seccomp=FILE. Where a PROFILE is asked
 for, it may also be a config.json, a bundle's directory, or - for standard input.
-Nothing is loaded and root is not needed.`,
+Root is not needed, but for record as for run.`,
 		Verbs: []command.Maker{
 			{Name: "explain", Make: seccompExplainVerb},
 			{Name: "compile", Make: seccompCompileVerb},
+			{Name: "record", Make: seccompRecordVerb},
 		},
 	}
 }

@@ -5,6 +5,7 @@ package container
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -45,6 +46,8 @@ type Options struct {
 	Warn          func(format string, args ...any)
 	Trace         *trace.Recorder // nil: nobody wants to know
 
+	Edit func(*specs.Spec) error // makes another of a config that is good; nil: it is as it is
+
 	notifyDir string // what the container gets of NotifySocket
 }
 
@@ -78,6 +81,11 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	}
 	if c, err = config.Parse(raw); err == nil {
 		err = config.Validate(c)
+	}
+	if err == nil && o.Edit != nil {
+		if err = o.Edit(&c.Spec); err == nil {
+			raw, err = json.Marshal(&c.Spec)
+		}
 	}
 	if err != nil {
 		return nil, nil, nil, err
