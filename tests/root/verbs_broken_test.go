@@ -332,6 +332,9 @@ func TestRootHungHook(t *testing.T) {
 				t.Errorf("kill: %+v", got)
 			}
 			remove := v.command("delete", "--force", v.id) // waits for the other command
+			if kind == "startContainer" {                  // with --force it would not
+				remove = v.command("delete", v.id)
+			}
 			var output bytes.Buffer
 			remove.Stderr = &output
 			must(t, remove.Start())
@@ -353,6 +356,21 @@ func TestRootHungHook(t *testing.T) {
 			expectError(t, got, "hooks."+kind+"[0]: run /bin/sh: ended, as coracle got SIGTERM")
 		})
 	}
+}
+
+// TestRootHungHookForced: a hook in the container ends with its init, and delete
+// --force ends that, whatever start waits for.
+func TestRootHungHookForced(t *testing.T) {
+	testkit.NoLeaks(t)
+	dir := t.TempDir()
+	v := newVessel(t, sleeper, mount("/log", "bind", dir, "bind"), setHooks("startContainer", hung("/log/pid")))
+	v.create()
+	result := make(chan said, 1)
+	go func() { result <- v.coracle("start", v.id) }()
+	waitFor(t, "the hook", func() bool { return exists(filepath.Join(dir, "pid")) })
+	v.quiet("delete", "--force", v.id)
+	v.expectGone()
+	expectError(t, <-result, "start: its init was killed before it ran its program")
 }
 
 // TestRootHungHookTold: what coracle waits for stands in the log while it waits, and
