@@ -13,6 +13,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/lxc"
+	"github.com/coracle-oci/coracle/runtime/probe"
 )
 
 // lxcSpec converts the config of an LXC container.
@@ -26,9 +27,13 @@ func lxcSpec(c *command.Call) ([]byte, map[string][]byte, error) {
 		return nil, nil, &fail.Error{Where: "--bundle", Err: err}
 	}
 	program, missing := cninet(c)
+	cgroups, err := probe.Cgroup()
+	if err != nil {
+		return nil, nil, err
+	}
 	r := lxc.Request{
 		File: file, Name: filepath.Base(filepath.Dir(file)), Root: c.String("rootfs"),
-		Arch: runtime.GOARCH, Cninet: program, NetDir: filepath.Join(bundle, "cni"),
+		Arch: runtime.GOARCH, V1: len(cgroups.V1) > 0, Cninet: program, NetDir: filepath.Join(bundle, "cni"),
 		Read:   func(name string) (string, error) { data, err := os.ReadFile(name); return string(data), err },
 		List:   confFiles,
 		Exists: func(name string) bool { _, err := os.Stat(name); return err == nil },

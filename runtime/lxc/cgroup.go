@@ -35,6 +35,8 @@ func (c *converter) cgroup(file, value string, v2 bool) {
 		name, text, _ := strings.Cut(value, " ")
 		n := c.number(text, 0, 1<<32-1)
 		c.netResources().Priorities = append(c.netResources().Priorities, specs.LinuxInterfacePriority{Name: name, Priority: uint32(n)})
+	case v2 && c.V1:
+		c.without("this machine has cgroup v1, where LXC passes it over as well")
 	case v2 && strings.Contains(file, "."):
 		r := c.spec.Linux.Resources
 		if r.Unified == nil {

@@ -26,6 +26,7 @@ type Request struct {
 	Root   string                             // its root file system; "": what the config says
 	Cninet string                             // path of the program that attaches to networks
 	Arch   string                             // amd64 or arm64: whose sections of a seccomp policy count
+	V1     bool                               // the machine has controllers of cgroup v1
 	NetDir string                             // where the networks' configuration will be
 	Read   func(file string) (string, error)  // a config, an fstab
 	List   func(dir string) ([]string, error) // the .conf files of a directory that is included

@@ -169,6 +169,22 @@ func TestEveryLineCounts(t *testing.T) {
 	}
 }
 
+// TestVersion2: what only cgroup v2 knows counts where that is, as in LXC.
+func TestVersion2(t *testing.T) {
+	for _, v1 := range []bool{false, true} {
+		r := request("x", "lxc.rootfs.path = /r\nlxc.cgroup2.cpu.weight = 50\nlxc.cgroup2.memory.max = 1M\n")
+		r.V1 = v1
+		got, err := Convert(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := got.Spec.Linux.Resources
+		if len(res.Unified) == 1 == v1 || len(got.Left) == 1 != v1 || res.Memory == nil || *res.Memory.Limit != 1<<20 {
+			t.Errorf("cgroup v1 %v: %+v, left %v", v1, res, got.Left)
+		}
+	}
+}
+
 func TestNetworkKinds(t *testing.T) {
 	has := func(s *specs.Spec) bool {
 		return slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == "network" })
