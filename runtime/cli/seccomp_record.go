@@ -41,8 +41,9 @@ besides on their way to the container's program. What a program did not do while
 it was recorded, it cannot do under the profile: let it do all it has to.
 
 A config that has linux.seccomp keeps it: what that forbids stays forbidden, and
-the profile allows only what it allows, under its conditions. It is refused if it
-has SCMP_ACT_NOTIFY, or a default that allows and conditions that forbid.
+the profile allows only what it allows, under its conditions. A last rule with the
+default's action may name its newest call: newer ones stay ENOSYS. It is refused if
+it has SCMP_ACT_NOTIFY, or a default that allows and conditions that forbid.
 
 Each call asks coracle and so takes longer, and a program in the container cannot
 have a listener of its own for seccomp. If coracle is killed, all calls fail.
@@ -55,7 +56,7 @@ examples:
 exit status:
   that of the program, 128 + N when signal N ended it
   1  when it could not be run, or the profile not be written`,
-		Run: withSeccompRecording,
+		Run: record,
 	}
 }
 
@@ -67,7 +68,7 @@ type recording struct {
 	noNew bool // process.noNewPrivileges
 }
 
-func withSeccompRecording(c *command.Call) error {
+func record(c *command.Call) error {
 	s, err := store(c)
 	if err != nil {
 		return err
@@ -88,8 +89,12 @@ func withSeccompRecording(c *command.Call) error {
 	code, err := s.Run(o, c.Bool("keep"))
 	if r.agent != nil {
 		r.agent.Stop()
-		if err == nil || r.calls.Ran() {
-			err = errors.Join(err, r.write())
+		if err == nil {
+			err = r.write()
+		} else if r.calls.Ran() { // it came to its end, and what failed came after
+			if werr := r.write(); werr != nil {
+				c.Warn("%s", fail.Reason(werr))
+			}
 		}
 	}
 	if err == nil && code != 0 {

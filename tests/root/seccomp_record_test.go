@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/coracle-oci/coracle/internal/testkit"
+	"github.com/coracle-oci/coracle/runtime/seccomp"
 )
 
 // A recorded is one run of coracle seccomp record.
@@ -186,17 +187,23 @@ func TestRootSeccompRecordExec(t *testing.T) {
 	v.expectGone()
 }
 
+// busyboxCalls is more than its shell needs for a command.
+var busyboxCalls = []string{
+	"write", "read", "execve",
+	"exit_group", "arch_prctl", "brk", "mprotect", "prctl", "prlimit64", "readlink", "readlinkat", "rseq", "set_robust_list", "set_tid_address", "getrandom", "getuid",
+	"fork", "vfork", "clone", "wait4", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "getpid", "getppid", "getcwd", "uname", "openat2",
+	"fcntl", "dup2", "dup3", "close", "open", "openat", "stat", "newfstatat", "fstat", "mmap", "munmap", "umask", "poll", "ppoll",
+}
+
 // TestRootSeccompRecordUnder: a profile that the container has stays in force, and
 // what comes out allows no more.
 func TestRootSeccompRecordUnder(t *testing.T) {
+	testkit.Need(t, testkit.Tool("runc"), testkit.Tool("crun"))
 	errno := uint(unix.EXDEV)
 	for name, have := range map[string]*specs.LinuxSeccomp{
 		"denies":     {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{noMkdir()}},
 		"conditions": {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{noMkdir(), {Names: []string{"read", "sendto"}, Action: specs.ActLog, Args: []specs.LinuxSeccompArg{{Index: 2, Value: 1 << 40, Op: specs.OpLessThan}}}}},
-		"allows": {DefaultAction: specs.ActErrno, DefaultErrnoRet: &errno, Syscalls: []specs.LinuxSyscall{rule(specs.ActAllow, "write", "read", "execve",
-			"exit_group", "arch_prctl", "brk", "mprotect", "prctl", "prlimit64", "readlink", "readlinkat", "rseq", "set_robust_list", "set_tid_address", "getrandom", "getuid",
-			"fork", "vfork", "clone", "wait4", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "getpid", "getppid", "getcwd", "uname", "openat2",
-			"fcntl", "dup2", "dup3", "close", "open", "openat", "stat", "newfstatat", "fstat", "mmap", "munmap", "umask", "poll", "ppoll")}},
+		"allows":     {DefaultAction: specs.ActErrno, DefaultErrnoRet: &errno, Syscalls: []specs.LinuxSyscall{rule(specs.ActAllow, busyboxCalls...)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVessel(t, mount("/tmp", "tmpfs", "tmpfs", "mode=1777"), under(have), testkit.Args("/bin/sh", "-c", tryMkdirOnly))
@@ -222,6 +229,20 @@ func TestRootSeccompRecordUnder(t *testing.T) {
 			}
 		})
 	}
+	// A rule that only says how old the profile was is none that others refuse.
+	few := filter(specs.ActErrno, rule(specs.ActAllow, append(seccomp.Runtimes(true), busyboxCalls...)...))
+	v := newVessel(t, few, testkit.Args("/bin/echo", "done"), func(s *specs.Spec) { s.Version, s.Process.NoNewPrivileges = "1.0.2", true })
+	got := v.record()
+	if s := got.profile(t); got.stdout != "done\n" || s.Syscalls[len(s.Syscalls)-1].Action != specs.ActErrno {
+		t.Errorf("%+v of %+v", s, got.said)
+	}
+	v.edit(under(got.profile(t)))
+	for _, peer := range []string{"runc", "crun"} {
+		if got := v.peer(peer); got.stdout != "done\n" || got.code != 0 {
+			t.Errorf("%s: %+v", peer, got)
+		}
+	}
+
 	for want, have := range map[string]*specs.LinuxSeccomp{
 		"config.json linux.seccomp.listenerPath: record calls that an agent answers; hint: ":                                                  {DefaultAction: specs.ActAllow, ListenerPath: newAgent(t).path, Syscalls: []specs.LinuxSyscall{rule(specs.ActNotify, "mkdir")}},
 		"config.json linux.seccomp.syscalls[0].args: take something from what the default allows, which a list of what is allowed cannot say": {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActErrno, Args: []specs.LinuxSeccompArg{{Op: specs.OpEqualTo}}}}},
