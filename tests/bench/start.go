@@ -161,7 +161,7 @@ func editConfig(path string, edit func(map[string]any)) error {
 		return err
 	}
 	edit(config)
-	if data, err = json.MarshalIndent(config, "", "\t"); err != nil {
+	if data, err = json.Marshal(config); err != nil { // without spaces, as engines do
 		return err
 	}
 	return os.WriteFile(path, data, 0o644)
