@@ -48,6 +48,17 @@ func ReadAt(fd, limit int) ([]byte, error) {
 	return b[:max(n, 0)], err
 }
 
+// ReadEnd reads the last bytes of a file, and tells whether there are more.
+func ReadEnd(fd, limit int) (text []byte, cut bool) {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return nil, false
+	}
+	b := make([]byte, limit)
+	n, _ := unix.Pread(fd, b, max(0, st.Size-int64(limit)))
+	return b[:max(n, 0)], st.Size > int64(limit)
+}
+
 // SeqPacketPair makes two connected sockets that keep messages apart, unix(7).
 func SeqPacketPair() (ours, theirs int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)

@@ -106,10 +106,16 @@ func memoryFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// hookText is what a hook has printed.
+// hookText is the end of what a hook has printed. Where it has opened its output
+// once more, there may be holes.
 func hookText(fd int) string {
-	text, _ := sys.ReadAt(fd, 4096)
-	return strings.TrimSpace(string(text))
+	const most = 1000
+	text, cut := sys.ReadEnd(fd, most)
+	s := strings.TrimSpace(strings.ReplaceAll(string(text), "\x00", ""))
+	if cut {
+		return "…" + s
+	}
+	return s
 }
 
 func hookField(kind string, i int) string {
@@ -125,9 +131,7 @@ func (s *State) runHooks(kind string, hooks []specs.Hook, status Status, each fu
 		if err == nil {
 			continue
 		}
-		if e, ok := err.(*fail.Error); ok && e.Where == "" {
-			e.Where = where
-		} else {
+		if _, ok := err.(*fail.Error); !ok { // it could not even be started
 			err = &fail.Error{Where: where, Doing: "run " + hooks[i].Path, Err: err}
 		}
 		if each == nil {
@@ -241,11 +245,7 @@ func (w *hookWatch) end(status syscall.WaitStatus) error {
 	default:
 		return nil
 	}
-	output := w.output()
-	if len(output) > 1000 {
-		output = "…" + output[len(output)-1000:]
-	}
-	if output != "" {
+	if output := w.output(); output != "" {
 		doing += ": " + output
 	}
 	return &fail.Error{Where: w.field, Doing: doing}

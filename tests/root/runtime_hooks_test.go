@@ -126,6 +126,8 @@ func TestRootHooksFail(t *testing.T) {
 	for _, kind := range []string{"prestart", "createRuntime", "createContainer"} {
 		v := newVessel(t, setHooks(kind, hook("echo what went wrong >&2; exit 3"), hook("echo never > "+t.TempDir()+"/x")))
 		v.expectRefusal("hooks."+kind+"[0]", "exit status 3", "what went wrong")
+		v.edit(setHooks(kind, hook("i=0; while [ $i -lt 9000 ]; do echo line $i; i=$((i+1)); done; echo the end; exit 3")))
+		v.expectRefusal("hooks."+kind+"[0]", "exit status 3: …", "the end\n")
 		v.edit(setHooks(kind, hook("exit 0"), hook("kill -9 $$")))
 		v.expectRefusal("hooks."+kind+"[1]", "signal 9")
 		begin := time.Now()

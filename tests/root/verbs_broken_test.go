@@ -347,6 +347,9 @@ func TestRootHungHook(t *testing.T) {
 				t.Errorf("delete --force: %v %s", err, output.String())
 			}
 			v.expectGone()
+			if strings.Count(got.stderr, "/bin/sh") != 1 {
+				t.Errorf("said twice: %s", got.stderr)
+			}
 			if kind == "poststop" { // which only warns
 				if got.code != 0 || !strings.Contains(got.stderr, "hooks.poststop[0]: run /bin/sh: ended, as coracle got SIGTERM") {
 					t.Errorf("%+v", got)
