@@ -10,7 +10,9 @@ import "strings"
 // and takes the last part of a name for the whole: "nofile" for RLIMIT_NOFILE,
 // "net_admin" for CAP_NET_ADMIN.
 func Nearest(word string, names []string) string {
-	best, closest := "", 1+len(word)/3
+	// What names of a family begin with is no sign that one of them was meant.
+	own := len(word) - 1 - strings.LastIndexByte(word, '_')
+	best, closest := "", 1+own/3
 	for _, name := range names {
 		d := distance(strings.ToLower(word), strings.ToLower(name))
 		if word != "" && strings.HasSuffix(name, "_"+strings.ToUpper(word)) {
@@ -26,22 +28,25 @@ func Nearest(word string, names []string) string {
 	return "did you mean " + best + "?"
 }
 
-// distance is Levenshtein's: the number of letters to add, drop or change.
+// distance is Levenshtein's, with Damerau's swaps: the number of letters to add,
+// drop or change, or of neighbours to swap.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j := range len(b) {
-			change := diagonal
+			change := last[j]
 			if a[i] != b[j] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			row[j+1] = min(change, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -16,6 +16,10 @@ func TestNearest(t *testing.T) {
 		{"nofile", []string{"RLIMIT_FSIZE", "RLIMIT_NOFILE"}, "did you mean RLIMIT_NOFILE?"},
 		{"net_admin", []string{"CAP_SYS_ADMIN", "CAP_NET_ADMIN"}, "did you mean CAP_NET_ADMIN?"},
 		{"CAP_sys_admin", []string{"CAP_SYS_ADMIN"}, "did you mean CAP_SYS_ADMIN?"},
+		{"rnu", []string{"run", "ps"}, "did you mean run?"},
+		{"strat", []string{"state", "start", "spec"}, "did you mean start?"},
+		{"RLIMIT_FOO", []string{"RLIMIT_CPU"}, ""},
+		{"RLIMIT_NOFLIE", []string{"RLIMIT_NPROC", "RLIMIT_NOFILE"}, "did you mean RLIMIT_NOFILE?"},
 		{"x", []string{"ps", "run"}, ""},
 		{"galaxy", []string{"network", "mount"}, ""},
 		{"", []string{"a_"}, ""},
@@ -31,7 +35,7 @@ func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 2}, {"same", "same", 0}} {
+	}{{"", "", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abcd", "badc", 2}, {"same", "same", 0}} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("%s, %s: got %d, want %d", c.a, c.b, got, c.want)
 		}
