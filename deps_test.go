@@ -29,6 +29,7 @@ internal/deep                    :
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
 internal/command                 : …/internal/trace …/internal/fail …/internal/sys
 internal/inroot                  : …/internal/sys …/internal/fail …/internal/sys/linux
+internal/misuse                  : …/internal/command …/internal/fail github.com/spf13/cobra github.com/spf13/pflag
 internal/testkit                 : *
 specs               pure+embed   :
 
@@ -68,7 +69,7 @@ imgmgr/unpack                    : …/specs …/internal/profile …/internal/f
 imgmgr/registry                  : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json cuelabs.dev/go/oci/ociregistry
 imgmgr/copy                      : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
 imgmgr/serve                     : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout github.com/opencontainers/image-spec github.com/opencontainers/go-digest cuelabs.dev/go/oci/ociregistry
-imgmgr/cli                       : …/internal/fail …/internal/command …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry …/imgmgr/copy …/imgmgr/serve …/imgmgr/layer …/imgmgr/unpack github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json github.com/spf13/cobra github.com/spf13/pflag
+imgmgr/cli                       : …/internal/fail …/internal/command …/internal/misuse …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry …/imgmgr/copy …/imgmgr/serve …/imgmgr/layer …/imgmgr/unpack github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json github.com/spf13/cobra github.com/spf13/pflag
 imgmgr/cmd/imgmgr                : …/internal/command …/imgmgr/cli
 
 internal/netlink    pure         : …/internal/sys/linux
@@ -88,7 +89,8 @@ cni-plugins/bridge/verbs         : …/internal/fail …/internal/netlink …/in
 cni-plugins/run                  : …/internal/fail …/internal/sys …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns
 cni-plugins/cmd/cni              : …/internal/deep …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/run …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/loopback …/cni-plugins/bridge/verbs
 cni-plugins/network              : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/netns …/cni-plugins/masq github.com/containernetworking/cni github.com/opencontainers/runtime-spec
-cni-plugins/cmd/cninet           : …/internal/sys …/internal/command …/internal/fail …/cni-plugins/network github.com/spf13/cobra
+cni-plugins/cli                  : …/internal/sys …/internal/command …/internal/fail …/internal/misuse …/cni-plugins/network github.com/spf13/cobra
+cni-plugins/cmd/cninet           : …/internal/command …/cni-plugins/cli
 tests/network                    : *
 tests/seccomp                    : *
 

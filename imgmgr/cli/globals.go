@@ -20,7 +20,6 @@ import (
 type globals struct {
 	storeDir string
 	quiet    bool
-	started  bool // the command line was right, and a verb runs
 	stdout   io.Writer
 	voice    sync.Mutex
 	stderr   io.Writer // one line at a time, under voice

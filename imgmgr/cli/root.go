@@ -20,12 +20,12 @@ import (
 
 	"github.com/coracle-oci/coracle/imgmgr/descriptor"
 	"github.com/coracle-oci/coracle/internal/command"
-	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/misuse"
 )
 
 // Exit statuses beside 0 and 1 (any other failure).
 const (
-	exitUsage    = 2
+	exitUsage    = misuse.ExitStatus
 	exitNotFound = 3
 	exitInvalid  = 4 // content that does not verify
 )
@@ -58,7 +58,7 @@ func Run(args []string, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return classify(root.ExecuteContext(ctx), g.started)
+	return classify(misuse.Execute(ctx, root))
 }
 
 func newRoot(g *globals) *cobra.Command {
@@ -87,32 +87,18 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 content does not 
 	root.PersistentFlags().StringVar(&g.storeDir, "store", "", "directory of the store, an OCI layout (default: /var/lib/imgmgr for root, else $XDG_DATA_HOME/imgmgr)")
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the answer and errors")
 	for _, v := range verbs {
-		root.AddCommand(g.marked(v(g)))
+		root.AddCommand(v(g))
 	}
 	return root
 }
 
-// marked notes when the verb begins: until then, what fails is the command line.
-func (g *globals) marked(c *cobra.Command) *cobra.Command {
-	run := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error {
-		g.started = true
-		return run(c, args)
-	}
-	return c
-}
-
-// classify gives an error its exit status. What fails before a verb runs is the
-// fault of the command line.
-func classify(err error, started bool) error {
+// classify gives an error its exit status.
+func classify(err error) error {
 	if err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*command.ExitError](err); ok {
 		return err
-	}
-	if !started {
-		return &command.ExitError{Code: exitUsage, Err: &fail.Error{Err: err, Hint: "imgmgr --help shows the verbs, imgmgr VERB --help their flags"}}
 	}
 	if errors.Is(err, context.Canceled) {
 		return &command.ExitError{Code: 1, Err: errors.New("interrupted")}
