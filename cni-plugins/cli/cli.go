@@ -43,7 +43,7 @@ func Root() *cobra.Command {
 		Long: `cninet makes bridge networks and attaches containers to them: as createRuntime
 and poststop hook of any OCI runtime, or by hand.
 
-  cninet create web --subnet 10.88.0.0/24 --masq
+  cninet create web --subnet 10.99.0.0/24 --masq
   imgmgr unpack --network web IMAGE BUNDLE        # writes the hooks into the bundle
   cninet ls                                       # who has which address
 

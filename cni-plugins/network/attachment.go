@@ -47,7 +47,7 @@ func (n Networks) List() ([]Network, error) {
 	if err != nil {
 		return nil, &fail.Error{Where: n.ConfDir, Doing: "list the networks", Err: err}
 	}
-	var networks []Network
+	networks := []Network{} // none is [] in JSON
 	for _, file := range files {
 		list, err := libcni.NetworkConfFromFile(file)
 		if err != nil {
@@ -68,6 +68,7 @@ func (n Networks) List() ([]Network, error) {
 
 // attachments reads libcni's memory of a network.
 func (n Networks) attachments(name string) (all []Attachment, err error) {
+	all = []Attachment{}
 	cached, err := n.cni().GetCachedAttachments("")
 	if err != nil {
 		return nil, &fail.Error{Where: n.CacheDir, Doing: "list the attachments", Err: err}

@@ -6,6 +6,7 @@ package network
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -47,6 +48,9 @@ func (n Networks) Create(w Wish) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := n.refuseOverlap(w); err != nil {
+		return "", err
+	}
 	text, err := json.MarshalIndent(list, "", "  ")
 	if err != nil {
 		return "", err
@@ -62,29 +66,107 @@ func (n Networks) Create(w Wish) (string, error) {
 // a network that leads nowhere is not what people ask this command for.
 func (w Wish) list() (map[string]any, error) {
 	if len(w.Subnets) == 0 {
-		return nil, &fail.Error{Where: "--subnet", Doing: "is missing", Hint: "for example --subnet 10.88.0.0/24"}
+		return nil, &fail.Error{Where: "--subnet", Doing: "is missing", Hint: "for example --subnet 10.99.0.0/24"}
 	}
 	var ranges [][]map[string]string
 	for _, s := range w.Subnets {
 		p, err := netip.ParsePrefix(s)
 		if err != nil || p.Masked() != p {
-			return nil, fail.At("--subnet", "not a network such as 10.88.0.0/24 or fd88::/64: "+s)
+			return nil, fail.At("--subnet", "not a network such as 10.99.0.0/24 or fd99::/64: "+s)
+		}
+		if p.Bits() > p.Addr().BitLen()-2 {
+			return nil, fail.At("--subnet", "has no room for a gateway and a container: "+s)
 		}
 		ranges = append(ranges, []map[string]string{{"subnet": p.String()}})
 	}
-	if w.Bridge == "" {
-		w.Bridge = "br-" + w.Name
-		w.Bridge = w.Bridge[:min(len(w.Bridge), linux.IFNAMSIZ-1)]
+	if w.MTU != 0 && (w.MTU < minMTU || w.MTU > maxMTU) {
+		return nil, fail.At("--mtu", fmt.Sprintf("is %d; it can be %d to %d", w.MTU, minMTU, maxMTU))
 	}
 	ipam := map[string]any{"type": "host-local", "ranges": ranges}
 	if w.DataDir != "" {
 		ipam["dataDir"] = w.DataDir
 	}
-	bridge := map[string]any{"type": "bridge", "bridge": w.Bridge, "isDefaultGateway": true, "ipMasq": w.Masq, "hairpinMode": true, "ipam": ipam}
+	bridge := map[string]any{"type": "bridge", "bridge": w.bridge(), "isDefaultGateway": true, "ipMasq": w.Masq, "hairpinMode": true, "ipam": ipam}
 	if w.MTU != 0 {
 		bridge["mtu"] = w.MTU
 	}
 	return map[string]any{"cniVersion": "1.1.0", "name": w.Name, "plugins": []any{bridge}}, nil
+}
+
+// What the kernel takes for a bridge and a veth (ETH_MIN_MTU, ETH_MAX_MTU).
+const minMTU, maxMTU = 68, 65535
+
+func (w Wish) bridge() string {
+	if w.Bridge != "" {
+		return w.Bridge
+	}
+	name := "br-" + w.Name
+	return name[:min(len(name), linux.IFNAMSIZ-1)]
+}
+
+// refuseOverlap refuses what another network has: addresses, which the host then
+// routes to one of the two, and a bridge that only looks like one of its own,
+// because names of bridges are short.
+func (n Networks) refuseOverlap(w Wish) error {
+	files, err := libcni.ConfFiles(n.ConfDir, []string{".conflist"})
+	if err != nil {
+		return &fail.Error{Where: n.ConfDir, Doing: "read the networks", Err: err}
+	}
+	for _, file := range files {
+		list, err := libcni.NetworkConfFromFile(file)
+		if err != nil {
+			continue // somebody else's, and of no use to anybody
+		}
+		for _, p := range list.Plugins {
+			conf := readBridge(p)
+			if w.Bridge == "" && conf.Bridge == w.bridge() {
+				return &fail.Error{Where: "--bridge", Doing: "network " + list.Name + " has the bridge " + conf.Bridge, Hint: "give this network another one with --bridge"}
+			}
+			for _, s := range w.Subnets {
+				if other := conf.overlap(netip.MustParsePrefix(s)); other != "" {
+					return &fail.Error{Where: "--subnet", Doing: s + " overlaps with " + other + " of network " + list.Name, Hint: "choose another; " + file + " has that one"}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// A bridgeConf is what is of interest here in the configuration of a bridge.
+type bridgeConf struct {
+	Bridge string
+	IPAM   struct {
+		Type, DataDir, Subnet string
+		Ranges                [][]struct{ Subnet string }
+	}
+}
+
+// readBridge reads the configuration of a plugin; that of another one than bridge
+// is empty.
+func readBridge(p *libcni.PluginConfig) (conf bridgeConf) {
+	if p.Network.Type != "bridge" || json.Unmarshal(p.Bytes, &conf) != nil {
+		return bridgeConf{}
+	}
+	if conf.Bridge == "" {
+		conf.Bridge = "cni0"
+	}
+	return conf
+}
+
+// overlap returns the subnet that has addresses of p, or "".
+func (c bridgeConf) overlap(p netip.Prefix) string {
+	subnets := []string{c.IPAM.Subnet}
+	for _, set := range c.IPAM.Ranges {
+		for _, r := range set {
+			subnets = append(subnets, r.Subnet)
+		}
+	}
+	for _, s := range subnets {
+		if other, err := netip.ParsePrefix(s); err == nil && other.Overlaps(p) {
+			return s
+		}
+	}
+	return ""
 }
 
 // Remove removes a network: its attachments if force is set, the configuration
@@ -127,15 +209,9 @@ func (n Networks) removeFile(name string) error {
 
 // forget removes what our plugins keep for a network when no container is left.
 func forget(name string, p *libcni.PluginConfig) error {
-	var conf struct {
-		Bridge string
-		IPAM   struct{ Type, DataDir string }
-	}
-	if p.Network.Type != "bridge" || json.Unmarshal(p.Bytes, &conf) != nil {
-		return nil
-	}
+	conf := readBridge(p)
 	if conf.Bridge == "" {
-		conf.Bridge = "cni0"
+		return nil
 	}
 	if err := removeBridge(conf.Bridge); err != nil {
 		return err

@@ -153,7 +153,7 @@ func (n Networks) load(name string) (*libcni.NetworkConfigList, error) {
 	_, none := errors.AsType[libcni.NoConfigsFoundError](err)
 	if noSuch || none || errors.Is(err, fs.ErrNotExist) {
 		return nil, &fail.Error{Where: n.ConfDir, Doing: "there is no network " + name,
-			Hint: "make it with: cninet create " + name + " --subnet 10.88.0.0/24 --masq"}
+			Hint: "make it with: cninet create " + name + " --subnet 10.99.0.0/24 --masq"}
 	}
 	return nil, &fail.Error{Where: n.ConfDir, Doing: "read network " + name, Err: err}
 }

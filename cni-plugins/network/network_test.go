@@ -40,8 +40,39 @@ func TestCreate(t *testing.T) {
 	if err != nil || len(networks) != 1 || networks[0].File != path || len(networks[0].Attachments) != 0 {
 		t.Error(networks, err)
 	}
+	if text, _ := json.Marshal(networks); !strings.Contains(string(text), `"attachments":[]`) {
+		t.Errorf("none is no list: %s", text)
+	}
 	if entries, _ := os.ReadDir(n.ConfDir); len(entries) != 1 {
 		t.Errorf("drafts are left: %v", entries)
+	}
+}
+
+// TestOverlap: no two networks get the same addresses, or by chance the same bridge.
+func TestOverlap(t *testing.T) {
+	n := places(t)
+	if _, err := n.Create(Wish{Name: "production-web", Subnets: []string{"10.88.0.0/24", "fd88::/64"}}); err != nil {
+		t.Fatal(err)
+	}
+	old := `{"cniVersion": "0.4.0", "name": "old", "plugins": [{"type": "bridge", "ipam": {"type": "host-local", "subnet": "10.70.0.0/16"}}]}`
+	if err := os.WriteFile(filepath.Join(n.ConfDir, "10-old.conflist"), []byte(old), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		wish Wish
+		want string // "" if there is no reason against it
+	}{
+		{Wish{Name: "a", Subnets: []string{"10.88.0.128/25"}}, "overlaps with 10.88.0.0/24 of network production-web"},
+		{Wish{Name: "a", Subnets: []string{"10.99.0.0/24", "fd88::/48"}}, "overlaps with fd88::/64 of network production-web"},
+		{Wish{Name: "a", Subnets: []string{"10.70.1.0/24"}}, "overlaps with 10.70.0.0/16 of network old"},
+		{Wish{Name: "production-wiki", Subnets: []string{"10.89.0.0/24"}}, "network production-web has the bridge br-production-w"},
+		{Wish{Name: "production-wiki", Subnets: []string{"10.89.0.0/24"}, Bridge: "br-wiki"}, ""},
+		{Wish{Name: "shared", Subnets: []string{"10.90.0.0/24"}, Bridge: "br-production-w"}, ""},
+	} {
+		_, err := n.Create(c.wish)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v", c.wish, err)
+		}
 	}
 }
 
@@ -50,6 +81,8 @@ func TestBadWishes(t *testing.T) {
 	for _, w := range []Wish{
 		{Name: "", Subnets: []string{"10.0.0.0/24"}}, {Name: "../x", Subnets: []string{"10.0.0.0/24"}}, {Name: strings.Repeat("x", 101), Subnets: []string{"10.0.0.0/24"}},
 		{Name: "x"}, {Name: "x", Subnets: []string{"10.0.0.1/24"}}, {Name: "x", Subnets: []string{"lan"}},
+		{Name: "x", Subnets: []string{"10.0.0.0/31"}}, {Name: "x", Subnets: []string{"fd88::/127"}},
+		{Name: "x", Subnets: []string{"10.0.0.0/24"}, MTU: -4}, {Name: "x", Subnets: []string{"10.0.0.0/24"}, MTU: 65536},
 	} {
 		if path, err := n.Create(w); err == nil {
 			t.Errorf("%+v made %s", w, path)
