@@ -10,9 +10,9 @@ import "strings"
 // and takes the last part of a name for the whole: "nofile" for RLIMIT_NOFILE,
 // "net_admin" for CAP_NET_ADMIN.
 func Nearest(word string, names []string) string {
-	// What names of a family begin with is no sign that one of them was meant.
-	own := len(word) - 1 - strings.LastIndexByte(word, '_')
-	best, closest := "", 1+own/3
+	// What all names of a family begin with is no sign that a certain one was meant.
+	family := strings.LastIndexByte(word, '_') + 1
+	best, closest := "", 1+min(family, 1)+(len(word)-family)/3
 	for _, name := range names {
 		d := distance(strings.ToLower(word), strings.ToLower(name))
 		if word != "" && strings.HasSuffix(name, "_"+strings.ToUpper(word)) {

@@ -19,6 +19,7 @@ func TestNearest(t *testing.T) {
 		{"rnu", []string{"run", "ps"}, "did you mean run?"},
 		{"strat", []string{"state", "start", "spec"}, "did you mean start?"},
 		{"RLIMIT_FOO", []string{"RLIMIT_CPU"}, ""},
+		{"SCMP_CMP_EG", []string{"SCMP_CMP_NE", "SCMP_CMP_EQ"}, "did you mean SCMP_CMP_EQ?"},
 		{"RLIMIT_NOFLIE", []string{"RLIMIT_NPROC", "RLIMIT_NOFILE"}, "did you mean RLIMIT_NOFILE?"},
 		{"x", []string{"ps", "run"}, ""},
 		{"galaxy", []string{"network", "mount"}, ""},
