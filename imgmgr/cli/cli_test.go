@@ -124,7 +124,13 @@ func TestExitStatuses(t *testing.T) {
 		{"flags that exclude each other", []string{"pull", "--all", "--platform", "arm64", "x/y"}, 2, "all"},
 		{"bad format", []string{"ls", "--format", "xml"}, 2, "xml"},
 		{"rm of a file", []string{"rm", "oci:dir"}, 2, "oci:dir"},
+		{"rm in a registry", []string{"rm", "docker://h.example/app:1"}, 2, "the store only"},
 		{"not in the store", []string{"inspect", "nope"}, 3, "nope:latest"},
+		{"tag of nothing", []string{"tag", "nope", "new"}, 3, "nope:latest"},
+		{"tag of another digest", []string{"tag", "app:1@sha256:" + strings.Repeat("0", 64), "new"}, 3, "another digest"},
+		{"tag in a registry", []string{"tag", "app:1", "docker://h.example/x"}, 2, "the store only"},
+		{"tag with a digest", []string{"tag", "app:1", "new@sha256:" + strings.Repeat("0", 64)}, 2, "the store only"},
+		{"import of no tar", []string{"import", bad, "x"}, 4, "not a tar"},
 		{"rm of nothing", []string{"rm", "nope"}, 3, "nope:latest"},
 		{"not in the registry", []string{"pull", "--insecure", address + "/nope"}, 3, "404"},
 		{"no such layout", []string{"inspect", "oci:" + t.TempDir() + "/nope"}, 3, "no such OCI layout"},
@@ -207,8 +213,23 @@ func TestJourney(t *testing.T) {
 		third.ok("rm", name)
 	}
 	third.ok("gc")
-	if got := third.ok("gc", "--format", "json"); !strings.Contains(got, `"blobs": []`) {
+	if got := third.ok("gc", "--format", "json"); !strings.Contains(got, `"blobs": []`) || strings.Contains(got, "null") {
 		t.Errorf("a second gc: %s", got)
+	}
+}
+
+// TestTag: an image has both names, also if another one had the new name.
+func TestTag(t *testing.T) {
+	s, _ := newSession(t)
+	s.ok("pull", "--platform", "arm64", "oci:"+s.store+":app:1", "other:1")
+	same := s.ok("tag", "app:1", "other:1")
+	if got := s.ok("tag", "other:1@"+strings.TrimSpace(same), "third"); got != same {
+		t.Errorf("the new name has %s, the old %s", got, same)
+	}
+	s.ok("rm", "app:1", "other:1")
+	s.ok("gc")
+	if got := s.ok("ls"); !strings.Contains(got, "third:latest") || !strings.Contains(got, strings.TrimSpace(same)) || strings.Contains(got, ":1") {
+		t.Errorf("ls:\n%s", got)
 	}
 }
 

@@ -36,6 +36,7 @@ var verbs = []func(*globals) *cobra.Command{
 	newPushCommand,
 	newListCommand,
 	newInspectCommand,
+	newTagCommand,
 	newExportCommand,
 	newRemoveCommand,
 	newCollectCommand,

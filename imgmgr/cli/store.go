@@ -164,7 +164,7 @@ func newRemoveCommand(g *globals) *cobra.Command {
 				if err != nil {
 					return usage(err)
 				}
-				if r.StoreName() == "" {
+				if r.Transport != ref.Store {
 					return usage(fail.At(a, "rm removes images of the store only"))
 				}
 				if err := removeName(l, r); err != nil {
@@ -180,15 +180,63 @@ func newRemoveCommand(g *globals) *cobra.Command {
 // this digest.
 func removeName(l *layout.Layout, r ref.Ref) error {
 	if r.Tag != "" && r.Digest != "" {
-		d, err := l.Resolve(r.StoreName())
-		if err != nil {
+		if _, err := resolve(l, r); err != nil {
 			return err
-		}
-		if string(d.Digest) != r.Digest {
-			return descriptor.NotFound(l.Path(), "has %s with another digest, %s", r.StoreName(), d.Digest)
 		}
 	}
 	return l.Untag(r.StoreName())
+}
+
+// resolve returns the image of a name, and of the digest behind it if there is one.
+func resolve(l *layout.Layout, r ref.Ref) (v1.Descriptor, error) {
+	d, err := l.Resolve(r.StoreName())
+	if err == nil && r.Digest != "" && string(d.Digest) != r.Digest {
+		err = descriptor.NotFound(l.Path(), "has %s with another digest, %s", r.StoreName(), d.Digest)
+	}
+	return d, err
+}
+
+func newTagCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "tag NAME NEW-NAME",
+		Short: "give an image of the store one more name",
+		Long: `tag gives an image of the store one more name, and prints its digest. If another
+image has NEW-NAME, it loses it. Other names stay: rm removes them.`,
+		Args:    cobra.ExactArgs(2),
+		Example: "  imgmgr tag app:1 registry.example/team/app:1 && imgmgr push registry.example/team/app:1",
+		RunE: func(_ *cobra.Command, args []string) error {
+			var names [2]ref.Ref
+			for i, a := range args {
+				r, err := ref.Parse(a)
+				if err != nil {
+					return usage(err)
+				}
+				if r.Transport != ref.Store || i == 1 && r.Digest != "" {
+					return usage(fail.At(a, "tag names images of the store only"))
+				}
+				names[i] = r
+			}
+			l, err := g.store()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			release, err := l.Use()
+			if err != nil {
+				return err
+			}
+			defer release()
+			d, err := resolve(l, names[0])
+			if err != nil {
+				return err
+			}
+			if err := l.Tag(names[1].StoreName(), d); err != nil {
+				return err
+			}
+			fmt.Fprintln(g.stdout, d.Digest)
+			return nil
+		},
+	}
 }
 
 // collected is the answer of gc.
@@ -220,7 +268,8 @@ func newCollectCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer := collected{Blobs: []string{}, Partials: garbage.Partials, Stages: garbage.Stages, Bytes: garbage.Bytes}
+			none := []string{} // is [] in JSON
+			answer := collected{Blobs: none, Partials: append(none, garbage.Partials...), Stages: append(none, garbage.Stages...), Bytes: garbage.Bytes}
 			for _, d := range garbage.Blobs {
 				answer.Blobs = append(answer.Blobs, string(d))
 			}

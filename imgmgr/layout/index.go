@@ -19,6 +19,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/coracle-oci/coracle/imgmgr/descriptor"
+	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 )
 
@@ -49,7 +50,16 @@ func (l *Layout) Resolve(name string) (v1.Descriptor, error) {
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	return Choose(l.path, x, name)
+	d, err := Choose(l.path, x, name)
+	return d, l.orElse(err)
+}
+
+// orElse adds to an image that is not there where to see those that are.
+func (l *Layout) orElse(err error) error {
+	if _, ok := errors.AsType[*descriptor.NotFoundError](err); !ok {
+		return err
+	}
+	return &fail.Error{Err: err, Hint: "imgmgr ls oci:" + l.path + " shows the images that are there"}
 }
 
 // Choose returns the descriptor of an index with a name, as [Layout.Resolve]
@@ -105,7 +115,7 @@ func (l *Layout) Untag(name string) error {
 			return d.Annotations[v1.AnnotationRefName] == name
 		})
 		if len(x.Manifests) == n {
-			return descriptor.NotFound(l.path, "has no image %q", name)
+			return l.orElse(descriptor.NotFound(l.path, "has no image %q", name))
 		}
 		return nil
 	})

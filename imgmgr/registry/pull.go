@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/go-json-experiment/json"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -310,6 +311,8 @@ func (r *Repository) explain(doing, reference string, err error) error {
 		e.Hint = "give the certificate authority of the registry with --ca FILE"
 	case plain || errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		e.Hint = "the registry speaks plain HTTP; use --insecure if that is meant"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		e.Hint = "nobody listens at that address; a port stands behind the host, as in HOST:5000/NAME"
 	}
 	return e
 }

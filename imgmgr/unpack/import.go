@@ -110,6 +110,9 @@ func copyTar(ctx context.Context, w io.Writer, r io.Reader, name string, warn fu
 		if err == nil {
 			op, err = entry.Compile(h)
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) && count == 0 {
+			return descriptor.Invalid(name, "is not a tar, or has only the beginning of one")
+		}
 		if err != nil {
 			return descriptor.Invalid(name, "%v", err)
 		}
