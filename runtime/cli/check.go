@@ -170,7 +170,10 @@ func printFindings(findings []finding, format string) error {
 	case "text":
 		for _, f := range findings {
 			path := f.Path
-			if path != "" && path[0] != ':' {
+			if path != "" && path[0] == ':' {
+				path = config.Name + path
+			}
+			if path != "" {
 				path += ":"
 			}
 			if _, err := fmt.Printf("%-7s  %s %s\n         fix: %s\n", f.Level, path, f.Why, f.Fix); err != nil {

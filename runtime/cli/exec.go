@@ -19,7 +19,7 @@ func execFlags() []command.Flag {
 	return []command.Flag{
 		{Names: []string{"process", "p"}, Value: "FILE", Help: "take the process from a process.json: all that config.json has under process"},
 		{Names: []string{"cwd"}, Value: "DIR", Help: "working directory in the container"},
-		{Names: []string{"env", "e"}, Value: "NAME=VALUE", Repeat: true, Help: "set an environment variable"},
+		{Names: []string{"env", "e"}, Value: "NAME[=VALUE]", Repeat: true, Help: "set an environment variable; without a value it is the caller's"},
 		{Names: []string{"tty", "t"}, Help: "give the process a terminal"},
 		{Names: []string{"user", "u"}, Value: "UID[:GID]", Help: "run as this user and group"},
 		{Names: []string{"additional-gids", "g"}, Value: "GID", Kind: command.Number, Repeat: true, Help: "add a supplementary group"},
@@ -95,7 +95,11 @@ func execute(c *command.Call) (code int, err error) {
 		}
 		return 0, printPlan(p, c.String("format"))
 	}
-	return s.Exec(o)
+	code, err = s.Exec(o)
+	if err != nil && len(c.Args) > 1 && strings.HasPrefix(c.Args[1], "-") {
+		err = &fail.Error{Err: err, Hint: "what follows the id is the command: flags stand before " + c.Args[0]}
+	}
+	return code, err
 }
 
 // processOf makes the process of the container's own, by the flags.
@@ -117,12 +121,20 @@ func processOf(c *command.Call) (func(*specs.Process), error) {
 			return nil, fail.At("--cap", "unknown capability "+strconv.Quote(name))
 		}
 	}
+	var env []string
+	for _, text := range c.Strings("env") {
+		text, err := variable(text)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, text)
+	}
 	return func(p *specs.Process) {
 		p.Args, p.Terminal = c.Args[1:], c.Bool("tty")
 		if p.Terminal {
 			p.ConsoleSize = nil // that of the container's own
 		}
-		p.Env = append(p.Env, c.Strings("env")...)
+		p.Env = append(p.Env, env...)
 		if user != nil {
 			p.User.UID = *user
 		}

@@ -93,7 +93,7 @@ func parseSignal(name string) (int, error) {
 	if n := sys.SignalNumber("SIG" + upper); n > 0 {
 		return n, nil
 	}
-	return 0, &fail.Error{Where: "signal", Doing: "unknown signal " + strconv.Quote(name), Hint: "kill -l lists them"}
+	return 0, &fail.Error{Where: "signal", Doing: "unknown signal " + strconv.Quote(name), Hint: "the shell's kill -l lists them"}
 }
 
 func deleteVerb() command.Verb {

@@ -116,6 +116,9 @@ func writeConfig(path string, text []byte) error {
 	if errors.Is(err, fs.ErrExist) {
 		return &fail.Error{Where: path, Doing: "exists already", Hint: "remove it first, or give another directory with --bundle"}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return &fail.Error{Doing: "write a config", Err: err, Hint: "make the bundle first: mkdir -p " + filepath.Join(filepath.Dir(path), "rootfs")}
+	}
 	if err != nil {
 		return &fail.Error{Doing: "write a config", Err: err}
 	}

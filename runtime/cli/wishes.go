@@ -51,21 +51,32 @@ func grant(s *oci.Spec, c *command.Call) error {
 	return connect(s, c)
 }
 
+// setEnv sets a variable as --env says, in the place of one of that name.
 func setEnv(p *oci.Process, text string) error {
-	name, _, given := strings.Cut(text, "=")
-	if name == "" {
-		return fail.At("--env", strconv.Quote(text)+" has no name")
+	text, err := variable(text)
+	if err != nil {
+		return err
 	}
-	if !given {
-		value, ok := os.LookupEnv(name)
-		if !ok {
-			return &fail.Error{Where: "--env", Doing: name + " is not set", Hint: "give it a value: --env " + name + "=VALUE"}
-		}
-		text = name + "=" + value
-	}
+	name, _, _ := strings.Cut(text, "=")
 	p.Env = slices.DeleteFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	p.Env = append(p.Env, text)
 	return nil
+}
+
+// variable reads the value of --env: NAME=VALUE, or NAME for the caller's value.
+func variable(text string) (string, error) {
+	name, _, given := strings.Cut(text, "=")
+	if name == "" {
+		return "", fail.At("--env", strconv.Quote(text)+" has no name")
+	}
+	if given {
+		return text, nil
+	}
+	value, ok := os.LookupEnv(name)
+	if !ok {
+		return "", &fail.Error{Where: "--env", Doing: name + " is not set", Hint: "give it a value: --env " + name + "=VALUE"}
+	}
+	return name + "=" + value, nil
 }
 
 // parseMount reads "SOURCE:TARGET[:OPTION,OPTION]", or docker's

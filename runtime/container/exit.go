@@ -4,7 +4,6 @@
 package container
 
 import (
-	"errors"
 	"syscall"
 	"time"
 
@@ -91,21 +90,18 @@ func (s Store) Wait(id string, limit time.Duration) (*Exit, error) {
 	if limit > 0 {
 		milliseconds = int(limit.Milliseconds())
 	}
-	if ready, err := sys.Wait(milliseconds, pidFD); err != nil || ready < 0 {
-		return nil, &fail.Error{Where: id, Doing: "wait for its end: it still is " + string(state.Now()), Err: errors.Join(err, timedOut(err))}
+	ready, err := sys.Wait(milliseconds, pidFD)
+	if err != nil {
+		return nil, &fail.Error{Where: id, Doing: "wait for its end", Err: err}
+	}
+	if ready < 0 {
+		return nil, &fail.Error{Where: id, Doing: "wait for its end: it still is " + string(state.Now()) + " after " + limit.String()}
 	}
 	status, ok := sys.ExitStatus(pidFD, state.PID)
 	if !ok {
 		return s.tooLate(id)
 	}
 	return s.keep(id, state.ended(syscall.WaitStatus(status))), nil
-}
-
-func timedOut(err error) error {
-	if err == nil {
-		return syscall.ETIMEDOUT
-	}
-	return nil
 }
 
 // tooLate is for a container that has ended already: somebody may have seen how.

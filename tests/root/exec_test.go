@@ -124,7 +124,8 @@ func TestRootExecFlags(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s", c.flags, c.field, got, c.want)
 		}
 	}
-	if got := v.execSh("echo $KEPT $NEW $MORE; pwd", "--env", "NEW=new", "-e", "MORE=a b", "--cwd", "/tmp"); got != "1 new a b\n/tmp" {
+	t.Setenv("CALLERS", "ours")
+	if got := v.execSh("echo $KEPT $NEW $MORE $CALLERS; pwd", "--env", "NEW=new", "-e", "MORE=a b", "-e", "CALLERS", "--cwd", "/tmp"); got != "1 new a b ours\n/tmp" {
 		t.Errorf("%q", got)
 	}
 }
@@ -200,7 +201,8 @@ func TestRootExecErrors(t *testing.T) {
 		{"--process " + empty + ": is empty", []string{"--process", empty, "--"}},
 		{`process.cwd: "relative" is not an absolute path`, []string{"--process", relative, "--"}},
 		{"process.args: is missing", []string{"--process", noArgs, "--"}},
-		{"process.env[2]", []string{"--env", "NOVALUE", "--", "true"}},
+		{"--env: NOT_SET is not set", []string{"--env", "NOT_SET", "--", "true"}},
+		{"hint: what follows the id is the command", []string{"--tty", "true"}},
 		{"--pid-file: write the pid: ", []string{"--pid-file", "/no/such/dir/pid", "--", "sleep", "100"}},
 		{"--console-socket: the container has no terminal", []string{"--console-socket", "/tmp/x", "--", "true"}},
 		{"detached", []string{"--detach", "--tty", "--", "true"}},
