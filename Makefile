@@ -29,7 +29,7 @@ install: build man ## programs, manual pages and completions to PREFIX=/usr/loca
 	ln -f $(DESTDIR)$(PLUGINDIR)/bridge $(DESTDIR)$(PLUGINDIR)/host-local
 	ln -f $(DESTDIR)$(PLUGINDIR)/bridge $(DESTDIR)$(PLUGINDIR)/loopback
 
-man: ## out/share/: manual pages for coracle and each of its verbs, and completions for shells
+man: ## out/share/: manual pages for the programs and each of their verbs, and completions for shells
 	rm -rf out/share
 	GOARCH= go run ./tools/man out/share
 

@@ -58,7 +58,8 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage.`,
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.PersistentFlags().StringVar(&o.ConfDir, "conf-dir", network.ConfDir, "directory of the networks' configuration lists")
 	c.PersistentFlags().StringVar(&o.CacheDir, "cache-dir", "", "directory of the attachments (default /var/lib/cni)")
-	c.PersistentFlags().StringSliceVar(&o.PluginDirs, "plugin-dir", network.PluginDirs(), "directories of the plugins")
+	c.PersistentFlags().StringSliceVar(&o.PluginDirs, "plugin-dir", network.PluginDirs(), "directories of the plugins (default: see above)")
+	c.PersistentFlags().Lookup("plugin-dir").DefValue = "[]" // what help says is the same on all machines
 	c.AddCommand(o.attach(), o.detach(), o.ls(), o.create(), o.rm(), o.check(), o.gc(), o.status())
 	return c
 }

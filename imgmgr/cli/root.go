@@ -62,6 +62,9 @@ func Run(args []string, stdout, stderr io.Writer) error {
 	return classify(misuse.Execute(ctx, root))
 }
 
+// Root is the table of imgmgr's verbs, for what is made of it.
+func Root() *cobra.Command { return newRoot(&globals{}) }
+
 func newRoot(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "imgmgr",

@@ -149,7 +149,7 @@ func printable(s string) string {
 
 func newRemoveCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:     "rm NAME…",
+		Use:     "rm NAME...",
 		Short:   "remove names from the store; gc removes what they leave behind",
 		Args:    cobra.MinimumNArgs(1),
 		Example: "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",

@@ -33,7 +33,7 @@ func newUnpackCommand(g *globals) *cobra.Command {
 	var f unpackFlags
 	var t *transfer
 	c := &cobra.Command{
-		Use:   "unpack REF BUNDLE [-- ARG…]",
+		Use:   "unpack REF BUNDLE [-- ARG...]",
 		Short: "make a runtime bundle of an image",
 		Long: `unpack makes the directory BUNDLE, which must not exist, with the image's
 file system in rootfs and a config.json that any OCI runtime takes. Arguments

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The coracle authors
 
-// Command man writes coracle's manual pages and shell completions, as they lie
-// below PREFIX/share: "go run ./tools/man DIR". They are made of the table of
+// Command man writes the programs' manual pages and shell completions, as they lie
+// below PREFIX/share: "go run ./tools/man DIR". They are made of the tables of
 // verbs, as help is.
 package main
 
@@ -11,7 +11,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/coracle-oci/coracle/runtime/cli"
+	"github.com/spf13/cobra"
+
+	cninet "github.com/coracle-oci/coracle/cni-plugins/cli"
+	imgmgr "github.com/coracle-oci/coracle/imgmgr/cli"
+	"github.com/coracle-oci/coracle/internal/command"
+	runtime "github.com/coracle-oci/coracle/runtime/cli"
 )
 
 func main() {
@@ -27,14 +32,14 @@ func main() {
 
 func write(dir string) error {
 	os.Unsetenv("XDG_RUNTIME_DIR") // --root shows the default of the system, not of who builds
-	program := cli.Program()
-	files := map[string]string{
-		"bash-completion/completions/coracle":    program.Completion("bash"),
-		"zsh/site-functions/_coracle":            program.Completion("zsh"),
-		"fish/vendor_completions.d/coracle.fish": program.Completion("fish"),
-	}
-	for name, text := range program.ManPages() {
-		files["man/man8/"+name] = text
+	files := map[string]string{}
+	coracle := runtime.Program()
+	addPages(files, coracle)
+	addCompletions(files, coracle.Name, coracle.Completion("bash"), coracle.Completion("zsh"), coracle.Completion("fish"))
+	for _, root := range []*cobra.Command{imgmgr.Root(), cninet.Root()} {
+		if err := addCobra(files, root); err != nil {
+			return err
+		}
 	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -46,4 +51,16 @@ func write(dir string) error {
 		}
 	}
 	return nil
+}
+
+func addPages(files map[string]string, p command.Program) {
+	for name, text := range p.ManPages() {
+		files["man/man8/"+name] = text
+	}
+}
+
+func addCompletions(files map[string]string, name, bash, zsh, fish string) {
+	files["bash-completion/completions/"+name] = bash
+	files["zsh/site-functions/_"+name] = zsh
+	files["fish/vendor_completions.d/"+name+".fish"] = fish
 }
