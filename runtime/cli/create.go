@@ -5,10 +5,12 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/container"
 )
 
@@ -31,7 +33,23 @@ func options(c *command.Call, id string) (container.Options, error) {
 		PreserveFDs: c.Int("preserve-fds"), NoPivot: c.Bool("no-pivot"), NoNewKeyring: c.Bool("no-new-keyring"), Cgroups: manager(c), Warn: c.Warn, Trace: c.Trace,
 		PIDFDSocket: c.String("pidfd-socket"),
 	}
+	if err := misplaced(c); err != nil {
+		return o, err
+	}
 	return o, environment(&o)
+}
+
+// misplaced is the error for a bundle that stands in the place of an operand.
+func misplaced(c *command.Call) error {
+	if c.Given("bundle") || c.Given("config") || len(c.Args) == 0 || isBundle(c.String("bundle")) || !isBundle(c.Args[0]) {
+		return nil
+	}
+	return &fail.Error{Where: "--bundle", Doing: "is not given, and there is no config.json here", Hint: "did you mean --bundle " + c.Args[0] + "?"}
+}
+
+func isBundle(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, config.Name))
+	return err == nil
 }
 
 // environment takes what the caller's environment asks for: sd_notify(3), and
