@@ -6,12 +6,16 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+
+	oci "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -102,6 +106,10 @@ func check(c *command.Call) ([]finding, error) {
 		return nil, err
 	}
 	refused, warnings := plan.Findings(plan.Request{ID: "ID", Bundle: bundle, Config: parsed, Facts: f, Cgroups: manager(c)})
+	if !c.Given("facts") {
+		failing, told := deadHooks(parsed.Hooks)
+		refused, warnings = append(refused, failing...), append(warnings, told...)
+	}
 	for _, err := range refused {
 		e, ok := errors.AsType[*fail.Error](err)
 		if !ok {
@@ -113,6 +121,36 @@ func check(c *command.Call) ([]finding, error) {
 	}
 	warnings = append(append(parsed.Warnings, warnings...), unlikeDomains(parsed.Annotations)...)
 	return findingsOf(wrong, warnings), nil
+}
+
+// deadHooks looks for the programs of hooks, which create itself finds out about when
+// it runs them. Those that run later do not keep it from that.
+func deadHooks(h *oci.Hooks) (refused []error, warnings []string) {
+	if h == nil {
+		return nil, nil
+	}
+	for _, kind := range []struct {
+		name  string
+		hooks []oci.Hook
+	}{{"prestart", h.Prestart}, {"createRuntime", h.CreateRuntime}, {"createContainer", h.CreateContainer}, {"poststart", h.Poststart}, {"poststop", h.Poststop}} {
+		for i, hook := range kind.hooks {
+			where := fmt.Sprintf("%s hooks.%s[%d].path", config.Name, kind.name, i)
+			info, err := os.Stat(hook.Path)
+			if err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
+				err = &fs.PathError{Op: "execute", Path: hook.Path, Err: syscall.EACCES}
+			}
+			if err == nil || !filepath.IsAbs(hook.Path) {
+				continue
+			}
+			e := &fail.Error{Where: where, Err: err}
+			if strings.HasPrefix(kind.name, "post") {
+				warnings = append(warnings, e.Error())
+			} else {
+				refused = append(refused, e)
+			}
+		}
+	}
+	return refused, warnings
 }
 
 // unlikeDomains warns of keys that may mean something else to others: they should be
