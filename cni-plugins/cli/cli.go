@@ -68,7 +68,7 @@ func (o *options) attach() *cobra.Command {
 	var container network.Container
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "attach NAME", Short: "attach a container to a network", Args: cobra.ExactArgs(1),
+		Use: "attach NAME", SuggestFor: []string{"add", "connect"}, Short: "attach a container to a network", Args: cobra.ExactArgs(1),
 		Long: "attach reads the container's state from standard input, as runtimes give it to\ntheir createRuntime hooks, or takes --id and --netns. It prints the result only\nat a terminal or with --json.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := fill(&container, true); err != nil {
@@ -90,7 +90,7 @@ func (o *options) attach() *cobra.Command {
 func (o *options) detach() *cobra.Command {
 	var container network.Container
 	c := &cobra.Command{
-		Use: "detach NAME", Short: "detach a container from a network", Args: cobra.ExactArgs(1),
+		Use: "detach NAME", SuggestFor: []string{"del", "disconnect"}, Short: "detach a container from a network", Args: cobra.ExactArgs(1),
 		Long: "detach reads the container's state from standard input, as runtimes give it to\ntheir poststop hooks, or takes --id. The container may be gone, and it may have\nbeen detached before.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := fill(&container, false); err != nil {
@@ -130,7 +130,7 @@ func (o *options) ls() *cobra.Command {
 	var asJSON bool
 	var format string
 	c := &cobra.Command{
-		Use: "ls", Short: "list the networks and who is attached with which address", Args: cobra.NoArgs,
+		Use: "ls", SuggestFor: []string{"list"}, Short: "list the networks and who is attached with which address", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if format != "table" && format != "json" {
 				return &command.ExitError{Code: misuse.ExitStatus, Err: fail.At("--format", fmt.Sprintf("%q is neither table nor json", format))}
@@ -195,7 +195,7 @@ func (o *options) create() *cobra.Command {
 func (o *options) rm() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
-		Use: "rm NAME", Short: "remove a network, its bridge and its leases", Args: cobra.ExactArgs(1),
+		Use: "rm NAME", SuggestFor: []string{"remove", "delete"}, Short: "remove a network, its bridge and its leases", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return o.Remove(args[0], force) },
 	}
 	c.Flags().BoolVar(&force, "force", false, "detach containers that run")

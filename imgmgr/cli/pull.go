@@ -22,8 +22,9 @@ func newPullCommand(g *globals) *cobra.Command {
 	var t *transfer
 	var dryRun bool
 	c := &cobra.Command{
-		Use:   "pull REF [NAME]",
-		Short: "bring an image into the store",
+		Use:        "pull REF [NAME]",
+		SuggestFor: []string{"load"},
+		Short:      "bring an image into the store",
 		Long: `pull brings an image from a registry, a layout or an archive into the store, and
 prints its digest. What an earlier pull left unfinished is gone on with.
 

@@ -43,8 +43,9 @@ registry has, or has in another repository that the store knows, are not sent.`,
 func newExportCommand(g *globals) *cobra.Command {
 	var t *transfer
 	c := &cobra.Command{
-		Use:   "export REF FILE",
-		Short: "write an image to a file, as an OCI archive",
+		Use:        "export REF FILE",
+		SuggestFor: []string{"save"},
+		Short:      "write an image to a file, as an OCI archive",
 		Long: `export writes an image to a tar of an OCI layout, and prints its digest. FILE may
 also be oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG].`,
 		Args: cobra.ExactArgs(2),

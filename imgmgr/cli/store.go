@@ -31,10 +31,11 @@ type listed struct {
 func newListCommand(g *globals) *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use:     "ls [oci:DIR]",
-		Short:   "list the images of the store, or of another OCI layout",
-		Args:    cobra.MaximumNArgs(1),
-		Example: "  imgmgr ls\n  imgmgr ls oci:build/image --format json",
+		Use:        "ls [oci:DIR]",
+		SuggestFor: []string{"list", "images"},
+		Short:      "list the images of the store, or of another OCI layout",
+		Args:       cobra.MaximumNArgs(1),
+		Example:    "  imgmgr ls\n  imgmgr ls oci:build/image --format json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			asJSON, err := wantJSON(format)
 			if err != nil {
@@ -149,10 +150,11 @@ func printable(s string) string {
 
 func newRemoveCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:     "rm NAME...",
-		Short:   "remove names from the store; gc removes what they leave behind",
-		Args:    cobra.MinimumNArgs(1),
-		Example: "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",
+		Use:        "rm NAME...",
+		SuggestFor: []string{"rmi", "remove", "delete", "untag"},
+		Short:      "remove names from the store; gc removes what they leave behind",
+		Args:       cobra.MinimumNArgs(1),
+		Example:    "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := g.store()
 			if err != nil {

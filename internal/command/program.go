@@ -5,6 +5,7 @@ package command
 
 import (
 	"os"
+	"slices"
 
 	"github.com/coracle-oci/coracle/internal/fail"
 )
@@ -35,12 +36,13 @@ type Maker struct {
 //
 // A verb with verbs of its own has a name, a summary and a long text, and no more.
 type Verb struct {
-	Name    string  // of one within another, both: "seccomp explain"
-	Verbs   []Maker // of its own, by the second word
-	Args    string  // operands as help shows them: "ID [SIGNAL]"
-	Summary string  // one line, without a full stop
-	Long    string  // help's text, written by hand: paragraphs, examples
-	Hidden  bool    // works, but help does not list it
+	Name    string   // of one within another, both: "seccomp explain"
+	Verbs   []Maker  // of its own, by the second word
+	Args    string   // operands as help shows them: "ID [SIGNAL]"
+	Summary string   // one line, without a full stop
+	Long    string   // help's text, written by hand: paragraphs, examples
+	Others  []string // what other programs call it, for a hint
+	Hidden  bool     // works, but help does not list it
 	Flags   []Flag
 	Min     int // number of operands
 	Max     int // -1: any number
@@ -102,10 +104,16 @@ func Main(p Program, args []string) error {
 // what the verbs are those of: "coracle", or "coracle seccomp".
 func unknownVerb(of string, makers []Maker, name string) error {
 	var names []string
+	hint := ""
 	for _, v := range shown(makers) {
 		names = append(names, v.word())
+		if slices.Contains(v.Others, name) {
+			hint = "did you mean " + v.word() + "?"
+		}
 	}
-	hint := fail.Nearest(name, names)
+	if hint == "" {
+		hint = fail.Nearest(name, names)
+	}
 	if hint == "" {
 		hint = "see " + of + " --help"
 	}

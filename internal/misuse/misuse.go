@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -55,7 +56,7 @@ func hint(c *cobra.Command, err error) string {
 			near = fail.Nearest("--"+name, flags(c))
 		}
 	} else if _, e := fmt.Sscanf(err.Error(), "unknown command %q", &word); e == nil && c.HasSubCommands() {
-		near = fail.Nearest(word, commands(c))
+		near = called(c, word)
 	} else if !c.HasSubCommands() {
 		return "usage: " + c.UseLine()
 	}
@@ -72,11 +73,17 @@ func flags(c *cobra.Command) (names []string) {
 	return names
 }
 
-func commands(c *cobra.Command) (names []string) {
+// called is a hint at the command that a word may mean: what another program calls
+// it, or nearly its name.
+func called(c *cobra.Command, word string) string {
+	var names []string
 	for _, child := range c.Commands() {
+		if slices.Contains(child.SuggestFor, word) {
+			return "did you mean " + child.Name() + "?"
+		}
 		if child.IsAvailableCommand() {
 			names = append(names, child.Name())
 		}
 	}
-	return names
+	return fail.Nearest(word, names)
 }

@@ -18,7 +18,7 @@ import (
 func boat() *cobra.Command {
 	root := &cobra.Command{Use: "boat", SilenceErrors: true, SilenceUsage: true}
 	root.PersistentFlags().Bool("quiet", false, "")
-	row := &cobra.Command{Use: "row NAME", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+	row := &cobra.Command{Use: "row NAME", SuggestFor: []string{"paddle"}, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 		return errors.New(args[0] + " sinks")
 	}}
 	row.Flags().String("harbour", "", "")
@@ -34,6 +34,7 @@ func TestMisuse(t *testing.T) {
 		say, hint string
 	}{
 		{[]string{"rwo"}, `unknown command "rwo" for "boat"`, "did you mean row?"},
+		{[]string{"paddle"}, `unknown command "paddle" for "boat"`, "did you mean row?"},
 		{[]string{"--quiet", "swim"}, `unknown command "swim" for "boat"`, "see boat --help"},
 		{[]string{"row", "--harbor", "x"}, "unknown flag: --harbor", "did you mean --harbour?"},
 		{[]string{"row", "--quite", "x"}, "unknown flag: --quite", "did you mean --quiet?"},

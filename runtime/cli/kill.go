@@ -16,6 +16,7 @@ import (
 func killVerb() command.Verb {
 	return command.Verb{
 		Name: "kill", Args: "ID [SIGNAL]", Max: 2,
+		Others: []string{"stop"},
 		Flags: []command.Flag{
 			{Names: []string{"all", "a"}, Help: "signal all processes of the container; none is no error"},
 			{Names: []string{"cgroup"}, Value: "PATH", Help: "instead of ID: signal all processes of this cgroup, of a container whose state is gone"},
@@ -99,6 +100,7 @@ func parseSignal(name string) (int, error) {
 func deleteVerb() command.Verb {
 	return command.Verb{
 		Name: "delete", Args: "ID...", Min: 1, Max: -1,
+		Others: []string{"rm", "remove"},
 		Flags: []command.Flag{
 			{Names: []string{"force", "f"}, Help: "kill it first if it runs; no error if there is none"},
 			regexFlag(),

@@ -25,6 +25,7 @@ exit status:
 func resumeVerb() command.Verb {
 	return command.Verb{
 		Name: "resume", Args: "ID", Min: 1, Max: 1,
+		Others:  []string{"unpause"},
 		Summary: "let the processes of a paused container go on",
 		Long: `
 exit status:

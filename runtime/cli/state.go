@@ -81,6 +81,7 @@ func (r report) encode() []byte {
 func stateVerb() command.Verb {
 	return command.Verb{
 		Name: "state", Args: "ID", Min: 1, Max: 1,
+		Others:  []string{"inspect"},
 		Summary: "print the state of a container as JSON",
 		Long: `
 The keys are those of the OCI runtime specification, and rootfs, created and
@@ -112,6 +113,7 @@ exit status:
 func listVerb() command.Verb {
 	return command.Verb{
 		Name: "list", Max: 0,
+		Others: []string{"ls"},
 		Flags: []command.Flag{
 			{Names: []string{"format", "f"}, Value: "FORMAT", Default: "table", Words: []string{"table", "json"}, Help: "table or json"},
 			{Names: []string{"quiet", "q"}, Help: "print the ids alone"},

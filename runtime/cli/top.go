@@ -22,6 +22,7 @@ import (
 func topVerb() command.Verb {
 	return command.Verb{
 		Name: "top", Max: 0,
+		Others: []string{"stats"},
 		Flags: []command.Flag{
 			{Names: []string{"interval"}, Value: "TIME", Kind: command.Duration, Default: "2s", Help: "time between two tables"},
 			{Names: []string{"count", "n"}, Value: "N", Kind: command.Number, Default: "0", Help: "number of tables; 0: without end on a terminal, else one"},
