@@ -61,7 +61,22 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage.`,
 	c.PersistentFlags().StringSliceVar(&o.PluginDirs, "plugin-dir", network.PluginDirs(), "directories of the plugins (default: see above)")
 	c.PersistentFlags().Lookup("plugin-dir").DefValue = "[]" // what help says is the same on all machines
 	c.AddCommand(o.attach(), o.detach(), o.ls(), o.create(), o.rm(), o.check(), o.gc(), o.status())
+	for _, child := range c.Commands() {
+		if strings.HasSuffix(child.Use, " NAME") {
+			child.ValidArgsFunction = o.names
+		}
+	}
 	return c
+}
+
+// names completes the name of a network.
+func (o *options) names(_ *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+	if networks, err := o.List(); err == nil && len(args) == 0 {
+		for _, n := range networks {
+			names = append(names, n.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (o *options) attach() *cobra.Command {

@@ -233,6 +233,20 @@ func TestTag(t *testing.T) {
 	}
 }
 
+// TestNames: shells learn the names of the store.
+func TestNames(t *testing.T) {
+	s, _ := newSession(t)
+	s.ok("tag", "app:1", "other:1")
+	for _, line := range [][]string{{"unpack", ""}, {"rm", "app:1", ""}} {
+		if got := s.ok(append([]string{"__complete"}, line...)...); !strings.HasPrefix(got, "app:1\nother:1\n") {
+			t.Errorf("%v: %s", line, got)
+		}
+	}
+	if got := s.ok("__complete", "unpack", "app:1", ""); strings.Contains(got, "other") {
+		t.Errorf("a directory is wanted: %s", got)
+	}
+}
+
 // TestInspect: JSON in the words of the specification, from everywhere.
 func TestInspect(t *testing.T) {
 	s, address := newSession(t)

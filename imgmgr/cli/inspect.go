@@ -59,8 +59,9 @@ func newInspectCommand(g *globals) *cobra.Command {
 	var t *transfer
 	var raw, config bool
 	c := &cobra.Command{
-		Use:   "inspect REF",
-		Short: "tell what an image is, as JSON",
+		Use:               "inspect REF",
+		ValidArgsFunction: g.names,
+		Short:             "tell what an image is, as JSON",
 		Long: `inspect prints a summary of an image's manifest and config as JSON: for an index
 the list of its images, unless --platform chooses one. Of a registry, no layer is
 fetched and nothing is kept.`,

@@ -20,8 +20,9 @@ func newPushCommand(g *globals) *cobra.Command {
 	var t *transfer
 	var dryRun bool
 	c := &cobra.Command{
-		Use:   "push REF [DESTINATION]",
-		Short: "send an image to a registry, a layout or an archive",
+		Use:               "push REF [DESTINATION]",
+		ValidArgsFunction: g.names,
+		Short:             "send an image to a registry, a layout or an archive",
 		Long: `push sends an image, by default to the registry in its name, and prints its
 digest. An index goes out whole; --platform sends one image of it. Blobs that the
 registry has, or has in another repository that the store knows, are not sent.`,
@@ -43,9 +44,10 @@ registry has, or has in another repository that the store knows, are not sent.`,
 func newExportCommand(g *globals) *cobra.Command {
 	var t *transfer
 	c := &cobra.Command{
-		Use:        "export REF FILE",
-		SuggestFor: []string{"save"},
-		Short:      "write an image to a file, as an OCI archive",
+		Use:               "export REF FILE",
+		ValidArgsFunction: g.names,
+		SuggestFor:        []string{"save"},
+		Short:             "write an image to a file, as an OCI archive",
 		Long: `export writes an image to a tar of an OCI layout, and prints its digest. FILE may
 also be oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG].`,
 		Args: cobra.ExactArgs(2),

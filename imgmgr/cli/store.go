@@ -80,6 +80,25 @@ func (g *globals) listable(args []string) (*layout.Layout, error) {
 	return layout.Open(r.Path)
 }
 
+// names completes the first operand of a verb, and all of rm's, by the images of the
+// store. Shells offer files where none fits.
+func (g *globals) names(c *cobra.Command, args []string, _ string) (names []string, files cobra.ShellCompDirective) {
+	if len(args) > 0 && c.Name() != "rm" {
+		return nil, files
+	}
+	dir, err := g.storePath()
+	if err != nil {
+		return nil, files
+	}
+	l, err := layout.Open(dir)
+	if err != nil {
+		return nil, files
+	}
+	defer l.Close()
+	names, _, _ = l.Names()
+	return slices.DeleteFunc(names, func(n string) bool { return n == "" }), files
+}
+
 func list(l *layout.Layout) ([]listed, error) {
 	names, manifests, err := l.Names()
 	if err != nil {
@@ -150,11 +169,12 @@ func printable(s string) string {
 
 func newRemoveCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:        "rm NAME...",
-		SuggestFor: []string{"rmi", "remove", "delete", "untag"},
-		Short:      "remove names from the store; gc removes what they leave behind",
-		Args:       cobra.MinimumNArgs(1),
-		Example:    "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",
+		Use:               "rm NAME...",
+		ValidArgsFunction: g.names,
+		SuggestFor:        []string{"rmi", "remove", "delete", "untag"},
+		Short:             "remove names from the store; gc removes what they leave behind",
+		Args:              cobra.MinimumNArgs(1),
+		Example:           "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := g.store()
 			if err != nil {
@@ -200,8 +220,9 @@ func resolve(l *layout.Layout, r ref.Ref) (v1.Descriptor, error) {
 
 func newTagCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:   "tag NAME NEW-NAME",
-		Short: "give an image of the store one more name",
+		Use:               "tag NAME NEW-NAME",
+		ValidArgsFunction: g.names,
+		Short:             "give an image of the store one more name",
 		Long: `tag gives an image of the store one more name, and prints its digest. If another
 image has NEW-NAME, it loses it. Other names stay: rm removes them.`,
 		Args:    cobra.ExactArgs(2),

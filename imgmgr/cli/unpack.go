@@ -33,9 +33,10 @@ func newUnpackCommand(g *globals) *cobra.Command {
 	var f unpackFlags
 	var t *transfer
 	c := &cobra.Command{
-		Use:        "unpack REF BUNDLE [-- ARG...]",
-		SuggestFor: []string{"run", "create"},
-		Short:      "make a runtime bundle of an image",
+		Use:               "unpack REF BUNDLE [-- ARG...]",
+		ValidArgsFunction: g.names,
+		SuggestFor:        []string{"run", "create"},
+		Short:             "make a runtime bundle of an image",
 		Long: `unpack makes the directory BUNDLE, which must not exist, with the image's
 file system in rootfs and a config.json that any OCI runtime takes. Arguments
 behind -- take the place of the image's Cmd. Every digest is verified before
