@@ -43,6 +43,7 @@ var advices = [...]struct {
 	{"process.args", "execute ", syscall.ETXTBSY, "somebody has the file open for writing"},
 	{"process.args", "execute ", syscall.ELOOP, "its interpreter is a script whose interpreter is a script, and so on"},
 	{"process.cwd", "enter ", syscall.EACCES, "process.user may not enter that directory"},
+	{"process.cwd", "make ", syscall.EROFS, "the root file system does not have that directory, and coracle may not make it: root.readonly is set"},
 	{"process.cwd", "", syscall.ENOTDIR, "process.cwd must be a directory"},
 
 	// Users.
@@ -81,7 +82,7 @@ var advices = [...]struct {
 	{"", "send the terminal to ", syscall.ENOENT, "there is no such socket: somebody must listen there first"},
 	{"", "send the terminal to ", syscall.ECONNREFUSED, "nobody listens at that socket"},
 	{"--pid-file", "", syscall.ENOENT, "the directory of the pid file must exist"},
-	{"--root", "", syscall.EACCES, "this user may not write there: run coracle as root, or give another directory with --root"},
+	{"--root", "", syscall.EACCES, "this user may not write there: run coracle as root; or set XDG_RUNTIME_DIR, as a login does, or give a directory with --root"},
 	{"--root", "", syscall.EROFS, "that file system is read-only: give another directory with --root"},
 	{"--root", "", syscall.ENOTDIR, "a part of that path is a file: give another directory with --root"},
 	{"", "write its state", syscall.ENOSPC, full},
