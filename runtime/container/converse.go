@@ -154,7 +154,9 @@ func (m *maker) created() error {
 		}
 		var err error
 		if h.Do == plan.FindProgram {
-			program, err = m.findProgram(h.Value)
+			if program, err = m.findProgram(h.Value); err == syscall.ESRCH {
+				return m.died()
+			}
 		} else {
 			err = m.act(h)
 		}

@@ -393,11 +393,17 @@ func (e *execution) atGate() error {
 		case plan.JoinGroup:
 			err = sys.WriteFile(h.Path, itoa(e.process))
 		}
-		if ready, _ := sys.Wait(0, e.pidFD); err != nil && ready == 0 { // and with it what was looked at
-			return e.died()
-		} else if err != nil {
-			return hostError(h, err)
+		if err == nil {
+			continue
 		}
+		limit := 0
+		if errors.Is(err, syscall.ESRCH) { // it is about to
+			limit = 1000
+		}
+		if ready, _ := sys.Wait(limit, e.pidFD); ready == 0 { // and with it what was looked at
+			return e.died()
+		}
+		return hostError(h, err)
 	}
 	if err := sys.Send(e.gate, e.answer(program)); err != nil {
 		return e.died()

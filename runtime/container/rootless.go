@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
@@ -33,10 +34,15 @@ func mapIDs(tool string, pid int, ids string) error {
 	return nil
 }
 
-// openRoot opens the root of the container, to look something up in it.
+// openRoot opens the root of the container, to look something up in it. ESRCH: the
+// process is ending, which gives its root up before it is seen to have ended.
 func (c *child) openRoot() (int, error) {
 	if c.root > 0 {
 		return sys.OpenIn(c.root, ".", linux.O_PATH|linux.O_DIRECTORY)
 	}
-	return sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+	fd, err := sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
+	if err == syscall.ENOENT {
+		err = syscall.ESRCH
+	}
+	return fd, err
 }
