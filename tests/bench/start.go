@@ -87,6 +87,11 @@ func (b *bench) start() error {
 		ours, crun, runc := all[0].contender, all[1].contender, all[2].contender
 		b.compare(m.what, (*contender).walls, ours, rival{crun, m.crun}, rival{runc, m.runc})
 		b.compare(m.what+", processor time", (*contender).cpus, ours, rival{crun, 0}, rival{runc, 0})
+		if m.pause == 0 {
+			if err := b.phases(all[0], bundle); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
