@@ -11,6 +11,7 @@ var excuses = []struct{ in, doing, from, reason string }{
 	{"", "remove the socket of start", "", "as above"},
 	{"asked", "connect to the seccomp agent", "", "as above"},
 	{"asked", "send the listener to the seccomp agent", "", "as above"},
+	{"asked exec-asked", "wait until the agent has it", "", "a call that is asked about before waits by itself until the agent has the listener; what is lost is an error for one that never does: TestRootSeccompAgentSilent"},
 	{"hooks", "run /bin/", "hooks.poststart[0]", "as above"},
 	{"hooks", "run /bin/", "hooks.poststart[1]", "as above"},
 	{"", "end with its creator", "", "reached only when create is killed: tests/root, TestRootKillCreate"},
