@@ -25,7 +25,7 @@ var excuses = []struct{ in, doing, from, reason string }{
 	{"plain mounts hooks joined", "become group 0", "", "it is group 0 already, as the tests are run by root"},
 	{"plain mounts hooks joined", "become user 0", "", "it is user 0 already, as the tests are run by root"},
 	{"", "keep others from tracing it", "", "the kernel clears it too when ids change, unless fs.suid_dumpable is 1, which is the whole machine's; CVE-2016-9962"},
-	{"plain mounts user hooks terminal joined", "enter /", "process.cwd", "it stands there since the root was changed; seen in the case full"},
+	{"plain mounts user hooks terminal joined asked", "enter /", "process.cwd", "it stands there since the root was changed; seen in the case full"},
 	{"user terminal", "keep capabilities", "", "no capabilities are asked for; seen in the case full"},
 	{"user", "go on", "root.path", "the root is then attached where it is for want of the right to look root.path up, which only hooks could see"},
 	{"user", "go on", "linux.sysctl", "a procfs of our own can be mounted: this way is not taken"},
