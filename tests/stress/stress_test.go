@@ -72,13 +72,13 @@ func TestStressExecs(t *testing.T) {
 	f := newFleet(t)
 	f.must("run", "--detach", "--bundle", f.bundle, f.id(0))
 	f.each("exec", scaled(t, 10_000), 12, func(n int) {
-		_, err := f.run("exec", f.id(0), "/bin/sh", "-c", fmt.Sprint("exit ", n%250))
+		out, err := f.run("exec", f.id(0), "/bin/sh", "-c", fmt.Sprint("exit ", n%250))
 		status := 0
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			status = exit.ExitCode()
 		}
 		if status != n%250 {
-			t.Errorf("exec %d: status %d", n, status)
+			t.Errorf("exec %d: status %d: %s%v", n, status, out, err)
 		}
 	})
 	if out := f.must("ps", "--format", "json", f.id(0)); strings.Contains(out, ",") {
