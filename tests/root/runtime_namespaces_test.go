@@ -180,22 +180,33 @@ func TestRootTimeOffsets(t *testing.T) {
 	v.expectRefusal("linux.timeOffsets.boottime", "(ERANGE)")
 }
 
-// TestRootNoPidNamespace: all processes of the container end with delete, and
-// "kill --all" reaches them when the init is gone.
+// TestRootNoPidNamespace: most signals are the init's alone; SIGKILL is for all, and
+// "kill --all" reaches those that are left when the init is gone.
 func TestRootNoPidNamespace(t *testing.T) {
 	v := newVessel(t, noNamespace(specs.PIDNamespace), testkit.Args("/bin/sh", "-c", "sleep 1000 & echo $! > /child; sleep 1000 & wait %1"))
-	v.quiet("run", "--detach", "--bundle", v.bundle, v.id)
-	pid := v.status().Pid
-	waitFor(t, "the child", func() bool { data, _ := os.ReadFile(v.rootfs("child")); return len(data) > 0 })
-	data, _ := os.ReadFile(v.rootfs("child"))
-	child := strings.TrimSpace(string(data))
-	v.quiet("kill", v.id, "KILL")
-	waitFor(t, "the end of init", func() bool { return v.status().Status == specs.StateStopped })
-	if _, err := os.Stat("/proc/" + child); err != nil {
-		t.Fatalf("the child ended with the init, %d, of no pid namespace", pid)
+	start := func() (child string) {
+		must(t, os.RemoveAll(v.rootfs("child")))
+		v.quiet("run", "--detach", "--bundle", v.bundle, v.id)
+		waitFor(t, "the child", func() bool { data, _ := os.ReadFile(v.rootfs("child")); return len(data) > 0 })
+		data, _ := os.ReadFile(v.rootfs("child"))
+		return strings.TrimSpace(string(data))
+	}
+	stopped := func() bool { return v.status().Status == specs.StateStopped }
+
+	child := start()
+	v.quiet("kill", v.id, "TERM")
+	waitFor(t, "the end of init", stopped)
+	if ended(child) {
+		t.Error("the child ended by a signal to the init")
 	}
 	v.quiet("kill", "--all", v.id, "9")
 	waitFor(t, "the end of the child", func() bool { return ended(child) })
+	v.quiet("delete", v.id)
+
+	child = start()
+	v.quiet("kill", v.id, "KILL")
+	waitFor(t, "the end of init", stopped)
+	waitFor(t, "the end of the child, too", func() bool { return ended(child) })
 	v.quiet("delete", v.id)
 }
 
