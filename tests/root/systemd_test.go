@@ -351,7 +351,7 @@ func TestRootSystemdKilled(t *testing.T) {
 	must(t, c.Process.Kill())
 	c.Wait()
 	s.quiet("delete", "--force", s.id)
-	must(t, killText(readFile(hook)))
+	waitFor(t, "the end of the hook", func() bool { return ended(strings.TrimSpace(readFile(hook))) })
 	s.expectNoScope()
 
 	s.edit(func(c *specs.Spec) { c.Hooks = nil })
