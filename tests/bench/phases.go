@@ -16,8 +16,7 @@ import (
 func (b *bench) phases(ours runtimeUnderTest, bundle string) error {
 	file := filepath.Join(b.dir, "trace.json")
 	ours.command = slices.Concat(ours.command, []string{"--trace", file})
-	var names []string
-	took := map[string][]time.Duration{}
+	var phases []*contender
 	for n := range b.runs {
 		if _, err := ours.call("run", "--bundle", bundle, fmt.Sprintf("bench-phases-%d", n)); err != nil {
 			return err
@@ -36,18 +35,16 @@ func (b *bench) phases(ours runtimeUnderTest, bundle string) error {
 			return err
 		}
 		for _, e := range trace.TraceEvents {
-			if took[e.Name] == nil {
-				names = append(names, e.Name)
+			name := "coracle: " + e.Name
+			at := slices.IndexFunc(phases, func(c *contender) bool { return c.name == name })
+			if at < 0 {
+				at, phases = len(phases), append(phases, &contender{name: name})
 			}
-			took[e.Name] = append(took[e.Name], time.Duration(e.Dur*1000))
+			phases[at].samples = append(phases[at].samples, sample{wall: time.Duration(e.Dur * 1000)})
 		}
 	}
-	for _, name := range names {
-		all := took[name]
-		b.results = append(b.results, result{
-			what: fmt.Sprintf("where the time of run goes, back to back (n = %d)", b.runs), program: "coracle: " + name,
-			value: milliseconds(median(all)), spread: fmt.Sprintf("%s to %s", milliseconds(quantile(all, 0.25)), milliseconds(quantile(all, 0.75))),
-		})
+	for _, p := range phases {
+		b.add("where the time of run goes, back to back", p, (*contender).walls, result{})
 	}
 	return nil
 }
