@@ -137,8 +137,8 @@ func (p *knownProfile) rule(i int) string {
 	return p.prefix + "syscalls[" + strconv.Itoa(i) + "]"
 }
 
-func archFlag(help string, repeat bool) command.Flag {
-	return command.Flag{Names: []string{"arch", "a"}, Value: "ARCH", Words: append([]string{"all"}, profile.Architectures()...), Repeat: repeat, Help: help}
+func archFlag(help string) command.Flag {
+	return command.Flag{Names: []string{"arch", "a"}, Value: "ARCH", Words: profile.Architectures(), Help: help}
 }
 
 // parseArch finds an architecture by the spec's name, with its prefix or without,

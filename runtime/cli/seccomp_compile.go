@@ -19,7 +19,7 @@ func seccompCompileVerb() command.Verb {
 	return command.Verb{
 		Name: "seccomp compile", Args: "PROFILE", Min: 1, Max: 1,
 		Flags: []command.Flag{
-			archFlag("for a machine that runs programs of this architecture (default: this machine)", false),
+			archFlag("for a machine that runs programs of this architecture (default: this machine)"),
 			capFlag(),
 			{Names: []string{"raw"}, Help: "write the program itself: an array of struct sock_filter"},
 		},

@@ -17,10 +17,12 @@ import (
 )
 
 func seccompExplainVerb() command.Verb {
+	arch := archFlag("for programs of this architecture, or all of the profile's (default: this machine's)")
+	arch.Words, arch.Repeat = append([]string{"all"}, arch.Words...), true
 	return command.Verb{
 		Name: "seccomp explain", Args: "PROFILE SYSCALL [ARGUMENT...]", Min: 2, Max: 8,
 		Flags: []command.Flag{
-			archFlag("for programs of this architecture, or all of the profile's (default: this machine's)", true),
+			arch,
 			capFlag(),
 			{Names: []string{"format"}, Value: "FORMAT", Default: "text", Words: []string{"text", "json"}, Help: "text or json"},
 		},
