@@ -32,7 +32,7 @@ func (c *compiler) bind(i int, m *specs.Mount, name string, o mountOptions) {
 		c.refuse(field+".source", "bind "+source+" on "+m.Destination, linux.ENOENT, source+" does not exist on the host; create it or remove "+field)
 		return
 	case len(o.data) > 0:
-		c.refuse(field+".options", "a bind mount takes no "+o.data[0], 0, "")
+		c.refuse(index(field+".options", slices.Index(m.Options, o.data[0])), "a bind mount takes no "+o.data[0], 0, "")
 		return
 	case o.is(copySymlink) && mode == linux.S_IFLNK:
 		c.copyLink(field, name, kind.Link)
