@@ -54,7 +54,7 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage.`,
 		Version:      command.Version,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	c.SetVersionTemplate("{{.Name}} version {{.Version}}\n")
+	c.SetVersionTemplate(command.VersionText("cninet"))
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.PersistentFlags().StringVar(&o.ConfDir, "conf-dir", network.ConfDir, "directory of the networks' configuration lists")
 	c.PersistentFlags().StringVar(&o.CacheDir, "cache-dir", "", "directory of the attachments (default /var/lib/cni)")

@@ -70,7 +70,10 @@ func (p Plugin) main(args []string) error {
 
 // explain is for a person who runs the plugin by hand.
 func (p Plugin) explain(args []string) error {
-	if len(args) > 0 && args[0] != "-h" && args[0] != "--help" && args[0] != "help" && args[0] != "--version" {
+	if len(args) > 0 && args[0] == "--version" {
+		return write([]byte(command.VersionText(p.Name)))
+	}
+	if len(args) > 0 && args[0] != "-h" && args[0] != "--help" && args[0] != "help" {
 		return &command.ExitError{Code: 2, Err: &fail.Error{Doing: "a CNI plugin takes no arguments", Hint: "run it without any to see how it is called"}}
 	}
 	_, err := fmt.Printf(`%[1]s: %[2]s

@@ -279,7 +279,7 @@ func TestQuiet(t *testing.T) {
 	if _, _, conversation := s.run("-q", "push", "--insecure", "app:1", "docker://"+address+"/app:1"); conversation != "" {
 		t.Errorf("said %q", conversation)
 	}
-	if status, out, _ := s.run("--version"); status != 0 || out != "imgmgr version "+command.Version+"\n" {
+	if status, out, _ := s.run("--version"); status != 0 || out != command.VersionText("imgmgr") {
 		t.Errorf("--version: %d %q", status, out)
 	}
 	for _, verb := range verbs {

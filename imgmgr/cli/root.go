@@ -86,7 +86,7 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 content does not 
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetVersionTemplate("{{.Name}} version {{.Version}}\n")
+	root.SetVersionTemplate(command.VersionText("imgmgr"))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&g.storeDir, "store", "", "directory of the store, an OCI layout (default: /var/lib/imgmgr for root, else $XDG_DATA_HOME/imgmgr)")
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the answer and errors")

@@ -45,7 +45,7 @@ func featuresJSON() string {
 		list(hookKinds), list(config.MountOptions()), list(config.Namespaces()), list(config.Capabilities()),
 		list(profile.Actions()), list(profile.Operators()), list(profile.Architectures()), list(profile.Flags()), list(profile.Flags()),
 		list(config.MemoryModes()), list(config.MemoryFlags()),
-		strconv.Quote(command.Version), strconv.Quote(commit()))
+		strconv.Quote(command.Version), strconv.Quote(command.Commit()))
 }
 
 // hookKinds are all of config.md, in the order in which they run.
