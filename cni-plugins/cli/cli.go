@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -222,7 +221,10 @@ func (o *options) check() *cobra.Command {
 		Use: "check NAME", Short: "compare the attachments of a network with what is there", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			broken, err := o.Check(args[0])
-			return errors.Join(append(broken, err)...)
+			if err != nil {
+				broken = append(broken, err)
+			}
+			return fail.Join(broken)
 		},
 	}
 }

@@ -233,6 +233,23 @@ func TestTag(t *testing.T) {
 	}
 }
 
+// TestRemoveSome: a name that is missing keeps none of the others, and each of those
+// that are missing is told of; a command line that is wrong removes nothing.
+func TestRemoveSome(t *testing.T) {
+	s, _ := newSession(t)
+	s.ok("tag", "app:1", "other:1")
+	if status, _, say := s.run("rm", "app:1", "docker://h.example/x"); status != 2 {
+		t.Errorf("status %d: %s", status, say)
+	}
+	status, _, say := s.run("rm", "nope", "app:1", "neither", "other:1")
+	if status != 3 || !strings.Contains(say, `has no image "nope:latest"; `) || !strings.Contains(say, `has no image "neither:latest"`) {
+		t.Errorf("status %d: %s", status, say)
+	}
+	if got := s.ok("ls", "--format", "json"); strings.TrimSpace(got) != "[]" {
+		t.Errorf("there is still %s", got)
+	}
+}
+
 // TestNames: shells learn the names of the store.
 func TestNames(t *testing.T) {
 	s, _ := newSession(t)

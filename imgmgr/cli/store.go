@@ -173,15 +173,12 @@ func newRemoveCommand(g *globals) *cobra.Command {
 		ValidArgsFunction: g.names,
 		SuggestFor:        []string{"rmi", "remove", "delete", "untag"},
 		Short:             "remove names from the store; gc removes what they leave behind",
+		Long:              "rm removes names from the store: those that are there, also if others are not. gc\nremoves what they leave behind.",
 		Args:              cobra.MinimumNArgs(1),
 		Example:           "  imgmgr rm registry.example/busybox:1.36 && imgmgr gc",
 		RunE: func(_ *cobra.Command, args []string) error {
-			l, err := g.store()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			for _, a := range args {
+			names := make([]ref.Ref, len(args))
+			for i, a := range args {
 				r, err := ref.Parse(a)
 				if err != nil {
 					return usage(err)
@@ -189,11 +186,20 @@ func newRemoveCommand(g *globals) *cobra.Command {
 				if r.Transport != ref.Store {
 					return usage(fail.At(a, "rm removes images of the store only"))
 				}
+				names[i] = r
+			}
+			l, err := g.store()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			var failed []error
+			for _, r := range names {
 				if err := removeName(l, r); err != nil {
-					return err
+					failed = append(failed, err)
 				}
 			}
-			return nil
+			return fail.Join(failed)
 		},
 	}
 }

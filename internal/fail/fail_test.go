@@ -66,3 +66,17 @@ func TestErrnoNumber(t *testing.T) {
 		}
 	}
 }
+
+func TestJoin(t *testing.T) {
+	first := &Error{Where: "a", Err: syscall.ENOENT, Hint: "make it"}
+	if Join(nil) != nil || Join([]error{first}) != error(first) {
+		t.Error("what is no list became one")
+	}
+	err := Join([]error{first, &Error{Where: "b", Err: syscall.EPERM, Hint: "leave it"}})
+	if got, want := Reason(err), "a: no such file or directory (ENOENT); b: operation not permitted (EPERM)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if HintOf(err) != "make it" || !errors.Is(err, syscall.EPERM) {
+		t.Errorf("hint %q, chain %v", HintOf(err), err)
+	}
+}

@@ -5,7 +5,6 @@ package cli
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -48,15 +47,5 @@ func each(ids []string, do func(id string) error) error {
 			failed = append(failed, err)
 		}
 	}
-	switch len(failed) {
-	case 0:
-		return nil
-	case 1:
-		return failed[0]
-	}
-	var texts []string
-	for _, err := range failed {
-		texts = append(texts, fail.Reason(err))
-	}
-	return &fail.Error{Doing: strings.Join(texts, "; "), Hint: fail.HintOf(failed[0])}
+	return fail.Join(failed)
 }
