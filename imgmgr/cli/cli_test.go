@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/coracle-oci/coracle/imgmgr/descriptor"
 	"github.com/coracle-oci/coracle/imgmgr/layout"
 	"github.com/coracle-oci/coracle/imgmgr/serve"
 	"github.com/coracle-oci/coracle/internal/command"
@@ -179,8 +180,8 @@ func TestJourney(t *testing.T) {
 	if plan := other.ok("pull", "--insecure", "--all", "--dry-run", address+"/a/app:1"); strings.Count(plan, "copy") != 7 {
 		t.Errorf("plan:\n%s", plan)
 	}
-	if got := other.ok("ls", "--format", "json"); strings.TrimSpace(got) != "[]" {
-		t.Errorf("a dry run left %s", got)
+	if _, err := os.Stat(other.store); err == nil {
+		t.Errorf("a dry run made %s", other.store)
 	}
 	if got := strings.TrimSpace(other.ok("pull", "--insecure", "--all", address+"/a/app:1")); got != want {
 		t.Errorf("pulled %s, want %s", got, want)
@@ -215,6 +216,39 @@ func TestJourney(t *testing.T) {
 	third.ok("gc")
 	if got := third.ok("gc", "--format", "json"); !strings.Contains(got, `"blobs": []`) || strings.Contains(got, "null") {
 		t.Errorf("a second gc: %s", got)
+	}
+}
+
+// TestNoStore: what only looks makes no store. A name of one that is not there is
+// misspelt; where nobody named one, it is empty.
+func TestNoStore(t *testing.T) {
+	_, address := newSession(t)
+	missing := session{t, filepath.Join(t.TempDir(), "missing")}
+	for _, line := range []string{"ls", "inspect app:1", "rm app:1", "tag app:1 new", "push --insecure app:1 docker://" + address + "/x", "export app:1 x.tar", "unpack app:1 bundle", "serve --read-only"} {
+		status, out, say := missing.run(strings.Fields(line)...)
+		if status != 3 || out != "" || !strings.Contains(say, missing.store+": no such ") {
+			t.Errorf("%s: status %d: %s%s", line, status, out, say)
+		}
+	}
+	if status, out, say := missing.run("gc"); status != 0 || out != "" || !strings.Contains(say, "warning: "+missing.store+": no such store") {
+		t.Errorf("gc: status %d: %s%s", status, out, say)
+	}
+	dir := missing.store + "/dir"
+	if status, _, say := missing.run("serve", "--listen", "127.0.0.1:0", dir); status != 3 || !strings.Contains(say, dir+": no such OCI layout") {
+		t.Errorf("status %d: %s", status, say)
+	}
+	if _, err := os.Stat(missing.store); err == nil {
+		t.Errorf("%s was made", missing.store)
+	}
+	if status, _, say := missing.run("serve", "--create", "--listen", "nowhere:x", dir); status != 1 || !strings.Contains(say, "--listen") {
+		t.Errorf("status %d: %s", status, say)
+	}
+	if _, err := os.Stat(dir + "/oci-layout"); err != nil {
+		t.Error(err)
+	}
+	nobody := descriptor.NotFound("x", "no such store")
+	if !(&globals{}).isEmpty(nobody) || (&globals{storeDir: "x"}).isEmpty(nobody) || (&globals{}).isEmpty(os.ErrPermission) {
+		t.Error("only the default store is empty where it is not there")
 	}
 }
 

@@ -90,7 +90,7 @@ func (g *globals) openTarget(text string) (*target, error) {
 	case r.Digest != "":
 		return nil, usage(fail.At(text, "a new image has no digest yet"))
 	case r.Transport == ref.Store:
-		t.layout, err = g.store()
+		t.layout, err = g.newStore()
 	case r.Transport == ref.Layout:
 		if t.name = r.Tag; t.name == "" {
 			t.name = ref.DefaultTag

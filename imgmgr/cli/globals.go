@@ -5,6 +5,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/coracle-oci/coracle/imgmgr/descriptor"
 	"github.com/coracle-oci/coracle/imgmgr/layout"
 	"github.com/coracle-oci/coracle/internal/fail"
 )
@@ -46,14 +48,39 @@ func (g *globals) storePath() (string, error) {
 	return filepath.Join(home, ".local", "share", "imgmgr"), nil
 }
 
-// store opens the store, and makes it if it is not there.
+// store opens the store for what needs images that are there: a directory that is
+// misspelt does not become a store.
 func (g *globals) store() (*layout.Layout, error) {
+	dir, err := g.storePath()
+	if err != nil {
+		return nil, err
+	}
+	l, err := layout.Open(dir)
+	if absent(err) {
+		return nil, &fail.Error{Err: descriptor.NotFound(dir, "no such store"), Hint: "pull, import and commit make it"}
+	}
+	return l, err
+}
+
+// newStore opens the store for what brings images there, and makes it if it is not
+// there.
+func (g *globals) newStore() (*layout.Layout, error) {
 	dir, err := g.storePath()
 	if err != nil {
 		return nil, err
 	}
 	return layout.Create(dir)
 }
+
+// absent tells whether a layout is not there.
+func absent(err error) bool {
+	_, ok := errors.AsType[*descriptor.NotFoundError](err)
+	return ok
+}
+
+// isEmpty tells of an error of store whether there is no store because nobody has
+// put an image there yet: where none was named.
+func (g *globals) isEmpty(err error) bool { return g.storeDir == "" && absent(err) }
 
 // progress tells the user how the work goes: one line on standard error. Several
 // goroutines may call it.

@@ -59,7 +59,19 @@ func (t *transfer) pull(ctx context.Context, args []string, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	l, err := t.globals.store()
+	open := t.globals.newStore
+	if dryRun {
+		open = t.globals.store
+	}
+	l, err := open()
+	if dryRun && absent(err) { // all of the image would be copied
+		nothing, terr := newTemporary("imgmgr-pull-")
+		if terr != nil {
+			return terr
+		}
+		defer nothing.remove()
+		l, err = layout.Create(nothing.path)
+	}
 	if err != nil {
 		return err
 	}

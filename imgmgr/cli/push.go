@@ -128,10 +128,13 @@ func (t *transfer) send(ctx context.Context, text string, to ref.Ref, dryRun boo
 func (t *transfer) stage(ctx context.Context, from ref.Ref, s copy.Source, want copy.Selection, dryRun bool) (*layout.Layout, func(), error) {
 	var l *layout.Layout
 	var err error
-	if from.Transport == ref.Layout {
+	switch from.Transport {
+	case ref.Layout:
 		l, err = layout.Open(from.Path)
-	} else {
+	case ref.Store:
 		l, err = t.globals.store()
+	default:
+		l, err = t.globals.newStore()
 	}
 	if err != nil {
 		return nil, nil, err

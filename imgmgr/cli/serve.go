@@ -4,11 +4,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/coracle-oci/coracle/imgmgr/descriptor"
 	"github.com/coracle-oci/coracle/imgmgr/layout"
 	"github.com/coracle-oci/coracle/imgmgr/serve"
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -16,12 +20,14 @@ import (
 
 func newServeCommand(g *globals) *cobra.Command {
 	var listen string
-	var readOnly bool
+	var readOnly, create bool
 	c := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "be a small registry over the store, or over the OCI layout in DIR",
 		Long: `serve is a registry over a local OCI layout, until it gets SIGINT or SIGTERM. It
-prints the address that it listens on. There is no TLS and no authentication:
+prints the address that it listens on. DIR has to exist; --create makes it.
+
+There is no TLS and no authentication:
 clients need --insecure, and the address should be one that only friends reach.`,
 		Args:    cobra.MaximumNArgs(1),
 		Example: "  imgmgr serve &\n  imgmgr push --insecure app:1 docker://127.0.0.1:5000/app:1",
@@ -36,6 +42,8 @@ clients need --insecure, and the address should be one that only friends reach.`
 			open := layout.Create
 			if readOnly {
 				open = layout.Open
+			} else if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && len(args) > 0 && !create {
+				return &fail.Error{Err: descriptor.NotFound(dir, "no such OCI layout"), Hint: "--create makes it"}
 			}
 			l, err := open(dir)
 			if err != nil {
@@ -54,6 +62,7 @@ clients need --insecure, and the address should be one that only friends reach.`
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:5000", "`ADDRESS:PORT`; port 0 takes a free one")
+	c.Flags().BoolVar(&create, "create", false, "make DIR if it does not exist")
 	c.Flags().BoolVar(&readOnly, "read-only", false, "refuse pushes and deletions")
 	return c
 }

@@ -4,7 +4,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -41,12 +44,7 @@ func newListCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l, err := g.listable(args)
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			images, err := list(l)
+			images, err := g.list(args)
 			if err != nil {
 				return err
 			}
@@ -99,7 +97,16 @@ func (g *globals) names(c *cobra.Command, args []string, _ string) (names []stri
 	return slices.DeleteFunc(names, func(n string) bool { return n == "" }), files
 }
 
-func list(l *layout.Layout) ([]listed, error) {
+// list returns the images of the layout that ls is about.
+func (g *globals) list(args []string) ([]listed, error) {
+	l, err := g.listable(args)
+	if len(args) == 0 && g.isEmpty(err) {
+		return []listed{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
 	names, manifests, err := l.Names()
 	if err != nil {
 		return nil, err
@@ -268,6 +275,25 @@ image has NEW-NAME, it loses it. Other names stay: rm removes them.`,
 	}
 }
 
+// collect removes the store's garbage. A pull that was killed may have left none, or
+// what is no store yet.
+func (g *globals) collect(dryRun bool) (layout.Garbage, error) {
+	dir, err := g.storePath()
+	if err != nil {
+		return layout.Garbage{}, err
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		g.warn("%s: no such store", dir)
+		return layout.Garbage{}, nil
+	}
+	l, err := layout.Create(dir)
+	if err != nil {
+		return layout.Garbage{}, err
+	}
+	defer l.Close()
+	return l.Collect(dryRun)
+}
+
 // collected is the answer of gc.
 type collected struct {
 	Blobs    []string `json:"blobs"`
@@ -288,12 +314,7 @@ func newCollectCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l, err := g.store()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			garbage, err := l.Collect(dryRun)
+			garbage, err := g.collect(dryRun)
 			if err != nil {
 				return err
 			}

@@ -168,7 +168,7 @@ func (t *transfer) image(ctx context.Context, text string) (*image, error) {
 
 // fetched brings an image into the store for image.
 func (t *transfer) fetched(ctx context.Context, s copy.Source, text string, want copy.Selection) (*image, error) {
-	l, err := t.globals.store()
+	l, err := t.globals.newStore()
 	if err != nil {
 		return nil, err
 	}
