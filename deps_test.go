@@ -29,6 +29,7 @@ internal/deep                    :
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
 internal/command                 : …/internal/trace …/internal/fail …/internal/sys
 internal/inroot                  : …/internal/sys …/internal/fail …/internal/sys/linux
+internal/cninet                  : …/internal/fail
 internal/misuse                  : …/internal/command …/internal/fail github.com/spf13/cobra github.com/spf13/pflag
 internal/testkit                 : *
 specs               pure+embed   :
@@ -52,7 +53,7 @@ runtime/console                  : …/internal/fail …/internal/sys …/intern
 runtime/stats                    : …/internal/sys
 runtime/container                : …/internal/netlink …/internal/netlink/conn …/internal/trace …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
 runtime/recorder                 : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/seccomp
-runtime/cli                      : …/runtime/recorder …/internal/profile …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
+runtime/cli                      : …/internal/cninet …/runtime/recorder …/internal/profile …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
 runtime/cmd/coracle              : …/internal/deep …/internal/command …/runtime/cli
 
 tools/gotest                     :
@@ -69,7 +70,7 @@ imgmgr/unpack                    : …/specs …/internal/profile …/internal/f
 imgmgr/registry                  : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json cuelabs.dev/go/oci/ociregistry
 imgmgr/copy                      : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json
 imgmgr/serve                     : …/internal/fail …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout github.com/opencontainers/image-spec github.com/opencontainers/go-digest cuelabs.dev/go/oci/ociregistry
-imgmgr/cli                       : …/internal/fail …/internal/command …/internal/misuse …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry …/imgmgr/copy …/imgmgr/serve …/imgmgr/layer …/imgmgr/unpack github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json github.com/spf13/cobra github.com/spf13/pflag
+imgmgr/cli                       : …/internal/cninet …/internal/fail …/internal/command …/internal/misuse …/imgmgr/ref …/imgmgr/descriptor …/imgmgr/layout …/imgmgr/registry …/imgmgr/copy …/imgmgr/serve …/imgmgr/layer …/imgmgr/unpack github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json github.com/spf13/cobra github.com/spf13/pflag
 imgmgr/cmd/imgmgr                : …/internal/command …/imgmgr/cli
 
 internal/netlink    pure         : …/internal/sys/linux

@@ -284,6 +284,34 @@ func TestRemoveSome(t *testing.T) {
 	}
 }
 
+// TestUnpackNetwork: what the hooks of a bundle will not find is told of when it is
+// made; the network may come later.
+func TestUnpackNetwork(t *testing.T) {
+	s, _ := newSession(t)
+	program := filepath.Join(t.TempDir(), "cninet")
+	if err := os.WriteFile(program, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unpack := func(args ...string) (int, string) {
+		status, _, say := s.run(append(append([]string{"unpack"}, args...), "--dry-run", "app:1", "bundle")...)
+		return status, say
+	}
+	for _, flag := range []string{"--network", "--net"} {
+		if _, say := unpack(flag, "no-such-network", "--cninet", program); !strings.Contains(say, "imgmgr: warning: --network: there is no network no-such-network in /etc/cni/net.d yet; ") {
+			t.Errorf("%s: %s", flag, say)
+		}
+		if status, say := unpack(flag, "a/b", "--cninet", program); status != 2 || !strings.Contains(say, `"a/b" is no name`) {
+			t.Errorf("%s: status %d: %s", flag, status, say)
+		}
+		if _, say := unpack(flag, "host", "--cninet", program); strings.Contains(say, "network") {
+			t.Errorf("%s: %s", flag, say)
+		}
+	}
+	if status, say := unpack("--net", "web", "--cninet", program+"2"); status != 1 || !strings.Contains(say, "find cninet") {
+		t.Errorf("status %d: %s", status, say)
+	}
+}
+
 // TestNames: shells learn the names of the store.
 func TestNames(t *testing.T) {
 	s, _ := newSession(t)

@@ -6,18 +6,14 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/coracle-oci/coracle/imgmgr/layer"
 	"github.com/coracle-oci/coracle/imgmgr/unpack"
+	"github.com/coracle-oci/coracle/internal/cninet"
 	"github.com/coracle-oci/coracle/internal/fail"
 )
 
@@ -71,6 +67,7 @@ now, and config.json has the result.`,
 	t = newTransfer(g, c)
 	flags := c.Flags()
 	flags.StringVar(&f.config.Network, "network", "none", "CNI network `NAME` to attach to, host or none")
+	flags.StringVar(&f.config.Network, "net", "none", "the same, as coracle spec calls it")
 	flags.StringVar(&f.config.Cninet, "cninet", "", "`PATH` of cninet (default: beside imgmgr)")
 	flags.StringVar(&f.config.Hostname, "hostname", "", "host `NAME` (default: the bundle's name)")
 	flags.StringArrayVarP(&f.config.Env, "env", "e", nil, "`NAME=VALUE` to add to the environment")
@@ -96,7 +93,7 @@ func runUnpack(ctx context.Context, t *transfer, f unpackFlags, args []string) e
 	if o.MaxBytes, err = parseBytes("--max-size", f.maxBytes); err != nil {
 		return err
 	}
-	if err := f.findCninet(&o.Config); err != nil {
+	if err := f.findCninet(g, &o.Config); err != nil {
 		return err
 	}
 	if o.Config.Seccomp, err = unpack.Profile(f.seccomp); err != nil {
@@ -132,37 +129,21 @@ func printOperations(g *globals, i *unpack.Image) error {
 	return nil
 }
 
-var networkName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-
 // findCninet makes sure that the hooks will find what they run: a bundle that
-// cannot start is found out now.
-func (f *unpackFlags) findCninet(c *unpack.Config) error {
+// cannot start is found out now. The network may still be made.
+func (f *unpackFlags) findCninet(g *globals, c *unpack.Config) (err error) {
 	if c.Network == "" || c.Network == "none" || c.Network == "host" {
 		return nil
 	}
-	if !networkName.MatchString(c.Network) {
-		return usage(fail.At("--network", fmt.Sprintf("%q is no name of a CNI network", c.Network)))
-	}
-	path := c.Cninet
-	if path == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return &fail.Error{Where: "--network", Doing: "find cninet", Err: err, Hint: "name it with --cninet PATH"}
-		}
-		path = filepath.Join(filepath.Dir(self), "cninet")
-	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		var info fs.FileInfo
-		if info, err = os.Stat(path); err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
-			err = syscall.EACCES
-		}
-	}
+	missing, err := cninet.Missing("--network", cninet.ConfDir, c.Network)
 	if err != nil {
-		return &fail.Error{Where: "--network", Doing: "find " + path, Err: syscall.ENOENT, Hint: "name the cninet program with --cninet PATH"}
+		return usage(err)
 	}
-	c.Cninet = path
-	return nil
+	if missing != "" {
+		g.warn("%s", missing)
+	}
+	c.Cninet, err = cninet.Find("--network", c.Cninet)
+	return err
 }
 
 // parseBytes reads a size: a number, with K, M, G or T for powers of 1024.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/coracle-oci/coracle/internal/cninet"
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/lxc"
@@ -26,7 +27,7 @@ func lxcSpec(c *command.Call) ([]byte, map[string][]byte, error) {
 	if err != nil {
 		return nil, nil, &fail.Error{Where: "--bundle", Err: err}
 	}
-	program, missing := cninet(c)
+	program, missing := cninet.Find("--net", c.String("cninet"))
 	cgroups, err := probe.Cgroup()
 	if err != nil {
 		return nil, nil, err

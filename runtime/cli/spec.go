@@ -35,7 +35,7 @@ func specVerb() command.Verb {
 			{Names: []string{"hostname"}, Value: "NAME", Help: "host name"},
 			{Names: []string{"memory"}, Value: "SIZE", Help: "limit of memory in bytes, or with K, M or G"},
 			{Names: []string{"cpus"}, Value: "N", Help: "share of the CPUs: 0.5 is half of one"},
-			{Names: []string{"net"}, Value: "NETWORK", Help: "none, host, or a network that cninet attaches to (default none)"},
+			{Names: []string{"net", "network"}, Value: "NETWORK", Help: "none, host, or a network that cninet attaches to (default none)"},
 			{Names: []string{"cninet"}, Value: "FILE", Help: "the program that attaches to networks (default: beside coracle)"},
 		},
 		Long: `

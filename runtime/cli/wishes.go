@@ -12,6 +12,7 @@ import (
 
 	oci "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/coracle-oci/coracle/internal/cninet"
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/lxc"
@@ -172,32 +173,18 @@ func connect(s *oci.Spec, c *command.Call) error {
 		s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n oci.LinuxNamespace) bool { return n.Type == oci.NetworkNamespace })
 		return nil
 	default:
-		program, err := cninet(c)
+		program, err := cninet.Find("--net", c.String("cninet"))
 		if err != nil {
 			return err
+		}
+		missing, err := cninet.Missing("--net", cninet.ConfDir, network)
+		if err != nil {
+			return err
+		}
+		if missing != "" {
+			c.Warn("%s", missing)
 		}
 		lxc.Attach(s, program, "", network, "eth0")
 		return nil
 	}
-}
-
-// cninet is the path of the program that attaches to networks: a bundle that
-// names one that is not there could not be started.
-func cninet(c *command.Call) (string, error) {
-	path := c.String("cninet")
-	if path == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", &fail.Error{Where: "--net", Doing: "find cninet", Err: err, Hint: "name it with --cninet FILE"}
-		}
-		path = filepath.Join(filepath.Dir(self), "cninet")
-	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		return "", &fail.Error{Where: "--net", Doing: "find cninet", Err: err, Hint: "name it with --cninet FILE"}
-	}
-	return path, nil
 }
