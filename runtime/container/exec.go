@@ -58,6 +58,9 @@ func (s Store) Exec(o ExecOptions) (int, error) {
 	if err = e.awaitThaw(); err == nil {
 		err = e.run()
 	}
+	if errors.Is(err, syscall.EAGAIN) && e.plan.Cgroup.Into != "" && e.process == 0 {
+		err = e.comeLate()
+	}
 	if err != nil {
 		e.end()
 		return 0, e.explain(err)
@@ -89,6 +92,7 @@ type execution struct {
 	state   *State
 	init    int // pidfd of the container's init
 	joined  bool
+	late    bool   // it is to come into its cgroup of v2, not to be born there
 	signals int    // where they come out; -1: they are not caught
 	held    []byte // those for a process that does not run yet
 	agent   int    // that answers for the seccomp filter
@@ -168,6 +172,9 @@ func (e *execution) compile() error {
 
 func (e *execution) container() (facts.Container, error) {
 	in, err := probe.Container(e.state.PID, e.state.Cgroups)
+	if e.late && in.Into != "" {
+		in.Join, in.Into = append(in.Join, in.Into+"/cgroup.procs"), ""
+	}
 	if err == nil && e.ended(0) { // what was looked at may have been another process
 		err = e.stopped()
 	}
@@ -243,6 +250,18 @@ func or[T any](first, second *T) *T {
 		return first
 	}
 	return second
+}
+
+// comeLate runs it once more, where the container may have all the processes already
+// that it may have: nobody can be born in its cgroup then, but who is a process
+// already may still come. That waits for an RCU grace period, so it is not the rule.
+func (e *execution) comeLate() error {
+	e.end()
+	e.late, e.options.Warn = true, nil // the warnings are told
+	if err := e.compile(); err != nil {
+		return err
+	}
+	return e.run()
 }
 
 // run starts the process, and returns when it executes its program.

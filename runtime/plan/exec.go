@@ -67,10 +67,12 @@ func (c *compiler) initialAffinity() {
 	}
 }
 
-// joinContainer enters cgroups and namespaces. A PID namespace takes a clone.
+// joinContainer enters namespaces and cgroups. A PID namespace takes a clone: the
+// cgroups come after it, as their limit of processes is for those that fork in them,
+// and not for who comes. A container that has all the processes that it may have can
+// still be looked into.
 func (c *compiler) joinContainer() {
 	b := &c.b
-	c.joinCgroups()
 	var join int
 	var text string
 	var user, pid bool
@@ -98,6 +100,7 @@ func (c *compiler) joinContainer() {
 	if pid {
 		c.becomeChild("clone the process")
 	}
+	c.joinCgroups()
 	c.session()
 }
 

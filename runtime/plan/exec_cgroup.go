@@ -70,7 +70,7 @@ func (c *compiler) descend(sub string, wanted func(dir string) bool) {
 			return
 		}
 		if below := path.Join(dir, sub); i < len(c.plan.Cgroup.Join) {
-			c.plan.Cgroup.Join[i] = below + "/tasks"
+			c.plan.Cgroup.Join[i] = path.Join(below, path.Base(c.plan.Cgroup.Join[i]))
 		} else {
 			c.plan.Cgroup.Into = below
 		}

@@ -433,9 +433,32 @@ func TestRootExecParallel(t *testing.T) {
 	}
 }
 
+// onePID is a limit that the container's init reaches.
+func onePID(s *specs.Spec) {
+	s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](1)}}
+}
+
+// TestRootExecFull: a container that has all the processes that it may have is the
+// one that somebody wants to look into. What comes in is in its cgroups, and cannot
+// fork there.
+func TestRootExecFull(t *testing.T) {
+	testkit.NoLeaks(t)
+	for name, edit := range map[string]func(*specs.Spec){"own": func(*specs.Spec) {}, "host": noNamespace(specs.PIDNamespace)} {
+		v := sleeping(t, onePID, edit)
+		v.expectWithInit()
+		if got := v.exec("sh", "-c", "exit 7"); got != (said{code: 7}) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := v.exec("sh", "-c", "(true); exit 7"); !strings.Contains(got.stderr, "can't fork") {
+			t.Errorf("%s: it forks: %+v", name, got)
+		}
+		v.quiet("delete", "--force", v.id)
+	}
+}
+
 // TestRootExecSubCgroup: a process in a cgroup that the container's holds.
 func TestRootExecSubCgroup(t *testing.T) {
-	v := sleeping(t)
+	v := sleeping(t, onePID)
 	pid := v.status().Pid
 	data, err := os.ReadFile("/proc/" + itoa(pid) + "/cgroup")
 	must(t, err)
