@@ -41,7 +41,7 @@ examples:
 
 exit status:
   0  success; of run and exec: that of the container's process
-  1  failure; of exec: 255
+  1  failure, or a command line that is wrong; of exec 255 for what fails
   3  unknown command`,
 		Version: version,
 		Advise:  container.Advise,

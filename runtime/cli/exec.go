@@ -56,7 +56,8 @@ examples:
 
 exit status:
   that of the process, 128 + N when signal N ended it
-  255  when it could not be run`,
+  255  when it could not be run
+  1    when a flag is not known or has no value, or ID is missing`,
 		Run: func(c *command.Call) error {
 			code, err := execute(c)
 			switch {
