@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -130,6 +131,9 @@ func runUpdate(c *command.Call, s container.Store) error {
 		if c.Given(name) {
 			c.Warn("--%s is ignored: the kernel dropped that limit", name)
 		}
+	}
+	if !slices.ContainsFunc(c.Verb.Flags, func(f command.Flag) bool { return c.Given(f.Names[0]) }) {
+		return &fail.Error{Doing: "update: no limit is given", Hint: "name what is to change, as in: coracle update --memory 512m " + c.Args[0]}
 	}
 	if c.Given("resources") {
 		r, err := readResources(c)

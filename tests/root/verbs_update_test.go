@@ -118,6 +118,7 @@ func TestRootUpdateBad(t *testing.T) {
 		args  []string
 		words []string
 	}{
+		{nil, []string{"update: no limit is given; hint: name what is to change, as in: coracle update --memory 512m "}},
 		{[]string{"--memory", "lots"}, []string{"--memory: ", `"lots" is not a number of bytes`}},
 		{[]string{"--memory", "-2"}, []string{"--memory: "}},
 		{[]string{"--pids-limit", "x"}, []string{"--pids-limit: "}},
