@@ -20,6 +20,7 @@ import (
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/runtime/config"
+	"github.com/coracle-oci/coracle/runtime/container"
 	"github.com/coracle-oci/coracle/runtime/plan"
 )
 
@@ -35,7 +36,9 @@ func checkVerb() command.Verb {
 		Long: `
 Every problem is named at once, with its place, the reason and what to do about
 it: what create would refuse on this machine is an error; what it would leave out
-or ignore, such as an unknown property, is a warning. Root is not needed.
+or ignore, such as an unknown property, is a warning. The program and its working
+directory are looked for in the root file system, unless they may lie on a mount.
+Root is not needed.
 
 With --format json the answer is a list of objects with the keys level, path, why
 and fix.
@@ -106,6 +109,7 @@ func check(c *command.Call) ([]finding, error) {
 		return nil, err
 	}
 	refused, warnings := plan.Findings(plan.Request{ID: "ID", Bundle: bundle, Config: parsed, Facts: f, Cgroups: manager(c)})
+	refused = append(refused, container.LookUp(bundle, &parsed.Spec)...)
 	if !c.Given("facts") {
 		failing, told := deadHooks(parsed.Hooks)
 		refused, warnings = append(refused, failing...), append(warnings, told...)

@@ -11,28 +11,31 @@ import (
 	"strings"
 	"syscall"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 )
 
-// findProgram looks up args[0] below the root of the container, as execvp(3)
-// would inside. The texts are those that engines turn into exit codes 126 and
-// 127: they begin as Go's exec errors do.
+// findProgram looks up args[0] below the root of the container.
 func (c *child) findProgram(name string) (string, error) {
 	root, err := c.openRoot()
 	if err != nil {
 		return "", err
 	}
 	defer sys.Close(root)
-	who := newExecutor(c.spec)
+	return findProgram(root, c.spec, name)
+}
+
+// findProgram looks up a program as execvp(3) would inside. The texts are those that
+// engines turn into exit codes 126 and 127: they begin as Go's exec errors do.
+func findProgram(root int, spec *specs.Spec, name string) (string, error) {
+	who := newExecutor(spec)
 	quoted := `exec: "` + name + `"`
+	files := candidates(spec.Process, name)
 	if strings.Contains(name, "/") {
-		file := name
-		if !path.IsAbs(file) {
-			file = path.Join(c.spec.Process.Cwd, name)
-		}
-		switch err := executable(root, file, who); {
+		switch err := executable(root, files[0], who); {
 		case err == nil:
 			return name, nil
 		case errors.Is(err, syscall.EACCES):
@@ -44,11 +47,7 @@ func (c *child) findProgram(name string) (string, error) {
 		}
 	}
 	var denied error
-	for _, dir := range filepath.SplitList(searchPath(c.spec.Process.Env)) {
-		if !path.IsAbs(dir) {
-			dir = path.Join(c.spec.Process.Cwd, dir)
-		}
-		file := path.Join(dir, name)
+	for _, file := range files {
 		err := executable(root, file, who)
 		if err == nil {
 			return file, nil
@@ -60,7 +59,22 @@ func (c *child) findProgram(name string) (string, error) {
 	if denied != nil {
 		return "", &fail.Error{Doing: quoted, Err: denied}
 	}
-	return "", &fail.Error{Doing: quoted + ": executable file not found in $PATH", Hint: "PATH of process.env is " + searchPath(c.spec.Process.Env)}
+	return "", &fail.Error{Doing: quoted + ": executable file not found in $PATH", Hint: "PATH of process.env is " + searchPath(spec.Process.Env)}
+}
+
+// candidates are the files that a program's name may mean, in this order.
+func candidates(p *specs.Process, name string) []string {
+	dirs := []string{""}
+	if !strings.Contains(name, "/") {
+		dirs = filepath.SplitList(searchPath(p.Env))
+	}
+	files := make([]string, len(dirs))
+	for i, dir := range dirs {
+		if files[i] = path.Join(dir, name); !path.IsAbs(files[i]) {
+			files[i] = path.Join(p.Cwd, files[i])
+		}
+	}
+	return files
 }
 
 // searchPath is PATH of the environment; execvp(3) has a default for none.

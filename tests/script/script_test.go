@@ -109,12 +109,12 @@ func bundle(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(filepath.Join(dir, "rootfs"), 0o755))
-	for _, name := range []string{"proc", "dev", "sys", "etc"} {
+	for _, name := range []string{"proc", "dev", "sys", "etc", "bin"} {
 		ts.Check(os.MkdirAll(filepath.Join(dir, "rootfs", name), 0o755))
 	}
+	ts.Check(os.WriteFile(filepath.Join(dir, "rootfs/bin/true"), nil, 0o755))
 	ts.Check(ts.Exec("coracle", "spec", "--bundle", dir))
-	// Of the tests' own: without a terminal, and with a program that needs no rootfs
-	// to be looked up in.
+	// Of the tests' own: without a terminal, and with a program that is there.
 	for path, value := range map[string]string{"process.terminal": "false", "process.args": `["/bin/true"]`} {
 		change1(ts, filepath.Join(dir, "config.json"), path, value)
 	}
