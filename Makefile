@@ -45,17 +45,13 @@ demo: ## the whole job as a tutorial: image, registry, two containers, a network
 	tools/demo.sh
 
 test: ## what CI runs (root): install what it needs, then everything below but bench; of the mutants a sample
-	tools/setup.sh test
-	rm -rf out/test
-	$(MAKE) --no-print-directory lint build
-	CGO_ENABLED=1 go run ./tools/gotest -race -timeout 10m $(UNIT)
-	$(MAKE) --no-print-directory test-arm64 test-root test-vm
-	go run ./tools/gotest -count 1 -timeout 5m -run TestEngineSmoke ./tests/engines
-	TEST_SAMPLE=25 go run ./tools/gotest -count 1 -timeout 15m ./tests/mutants
-	go run ./tools/gotest -summary
+	tools/test.sh
 
 test-unit: ## no root, no network, under a minute
 	go run ./tools/gotest -timeout 2m $(UNIT)
+
+test-race: ## the same with the race detector, in minutes
+	CGO_ENABLED=1 go run ./tools/gotest -race -timeout 10m $(UNIT)
 
 test-arm64: ## the interpreter and the image of arm64, under qemu's user mode
 	mkdir -p out
@@ -103,4 +99,4 @@ lint: ## gofmt, go vet; the same for arm64, which is also built
 release: ## out/release/: reproducible tarballs and .deb for amd64 and arm64, SBOM, checksums
 	tools/release.sh
 
-.PHONY: help build install man clean fmt demo test test-unit test-arm64 test-root test-vm test-engines test-mutants test-stress test-conformance test-all bench fuzz lint release
+.PHONY: help build install man clean fmt demo test test-unit test-race test-arm64 test-root test-vm test-engines test-mutants test-stress test-conformance test-all bench fuzz lint release
