@@ -76,6 +76,15 @@ func CopySize(to, from int) error {
 	return unix.IoctlSetWinsize(to, unix.TIOCSWINSZ, size)
 }
 
+// Columns is how wide a terminal is, 0 if nobody knows or fd is none.
+func Columns(fd int) int {
+	size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
 // SetNonblock makes reads and writes of fd return EAGAIN rather than wait.
 func SetNonblock(fd int) error { return unix.SetNonblock(fd, true) }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/internal/fail"
+	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/runtime/container"
 	"github.com/coracle-oci/coracle/runtime/facts"
 	"github.com/coracle-oci/coracle/runtime/plan"
@@ -32,7 +33,8 @@ Each line is one step: "host" steps are taken by coracle itself, numbered ones b
 the launch program, which becomes the container's init. result names the
 descriptor or process that a step returns; branch is where the program goes on
 after the one failure that is expected there; from is the field of config.json
-that asked for the step. Root is not needed.
+that asked for the step. A terminal that is too narrow for the table gets the same
+without columns. Root is not needed.
 
 examples:
   coracle plan bundle
@@ -71,7 +73,7 @@ exit status:
 func printPlan(p *plan.Plan, format string) error {
 	switch format {
 	case "table":
-		_, err := fmt.Printf("%d steps in the launch program, Linux 5.14 or newer\n%s", len(p.Init.Steps), p.Text())
+		_, err := fmt.Printf("%d steps in the launch program, Linux 5.14 or newer\n%s", len(p.Init.Steps), p.Fit(sys.Columns(1)))
 		return err
 	case "json":
 		return printJSON(p.Lines())

@@ -168,13 +168,69 @@ func (p *Plan) Text() string {
 	}
 	row("#", "result", "call", "branch", "from")
 	for _, l := range lines {
-		step := "host"
-		if l.Step >= 0 {
-			step = strconv.Itoa(l.Step)
-		}
-		row(step, l.Result, l.Call, l.Branch, l.From)
+		row(l.step(), l.Result, l.Call, l.Branch, l.From)
 	}
 	return out.String()
+}
+
+func (l *Line) step() string {
+	if l.Step < 0 {
+		return "host"
+	}
+	return strconv.Itoa(l.Step)
+}
+
+// Fit is the plan for a terminal of that many columns, 0 for any number: Text, or
+// where that is too wide the same without columns.
+func (p *Plan) Fit(columns int) string {
+	text := p.Text()
+	for line := range strings.Lines(text) {
+		if columns > 0 && width(strings.TrimSuffix(line, "\n")) > columns {
+			return p.narrow(columns)
+		}
+	}
+	return text
+}
+
+// narrow gives a step as many lines as it needs; the field that asked for it stands
+// at the right.
+func (p *Plan) narrow(columns int) string {
+	const indent = 8
+	columns = max(columns, 5*indent)
+	var out strings.Builder
+	for _, l := range p.Lines() {
+		text := l.Call
+		if l.Result != "" {
+			text = l.Result + " = " + text
+		}
+		if l.Branch != "" {
+			text += "  " + l.Branch
+		}
+		before := pad(l.step(), 4) + "  "
+		for width(text) > columns-indent {
+			var line string
+			line, text = split(text, columns-indent)
+			out.WriteString(before + line + "\n")
+			before = strings.Repeat(" ", indent)
+		}
+		line := before + text
+		if width(line)+2+width(l.From) > columns {
+			out.WriteString(line + "\n")
+			line = ""
+		}
+		out.WriteString(strings.TrimRight(line+pad(l.From, columns-width(line)), " ") + "\n")
+	}
+	return out.String()
+}
+
+// split cuts a text that is longer than most behind a comma or a space where it can.
+func split(text string, most int) (line, rest string) {
+	runes := []rune(text)
+	line = string(runes[:most])
+	if i := strings.LastIndexAny(line, ", "); i > 0 {
+		line = line[:i+1]
+	}
+	return strings.TrimRight(line, " "), strings.TrimLeft(text[len(line):], " ")
 }
 
 func width(s string) int { return len([]rune(s)) }
