@@ -16,7 +16,7 @@ help: ## say what can be made (this text)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/coracle, bin/imgmgr, bin/cninet and the plugins in bin/cni/
-	tools/overlay.sh
+	GOARCH= go run ./tools/overlay out/go
 	$(GOBUILD) -o bin/ ./runtime/cmd/coracle ./imgmgr/cmd/imgmgr ./cni-plugins/cmd/cninet
 	$(GOBUILD) -o bin/cni/bridge ./cni-plugins/cmd/cni
 	ln -f bin/cni/bridge bin/cni/host-local

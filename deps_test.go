@@ -59,6 +59,7 @@ runtime/cmd/coracle              : …/internal/deep …/internal/command …/ru
 tools/gotest                     :
 tools/sbom                       :
 tools/man                        : …/runtime/cli …/imgmgr/cli …/cni-plugins/cli …/internal/command github.com/spf13/cobra github.com/spf13/pflag
+tools/overlay                    :
 tools/syscalls                   :
 imgmgr/ref          pure         : …/internal/fail
 imgmgr/descriptor   pure         : …/internal/fail github.com/opencontainers/image-spec github.com/opencontainers/go-digest github.com/go-json-experiment/json

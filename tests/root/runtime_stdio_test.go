@@ -170,7 +170,8 @@ func TestRootKeyring(t *testing.T) {
 	}
 }
 
-// TestRootSignals: what is sent to run reaches the container's process.
+// TestRootSignals: what is sent to run reaches the container's process, and for all
+// that run needs one thread.
 func TestRootSignals(t *testing.T) {
 	// What our caller ignores (nohup) run does not get, but see TestRootSignalsReset.
 	names := slices.DeleteFunc([]string{"HUP", "USR1", "USR2", "ALRM", "WINCH", "TERM", "CONT"}, func(name string) bool {
@@ -201,6 +202,11 @@ func TestRootSignals(t *testing.T) {
 	}
 	must(t, c.Process.Signal(syscall.Signal(37)))
 	expect("RTMIN+3")
+	status, err := os.ReadFile("/proc/" + itoa(c.Process.Pid) + "/status")
+	must(t, err)
+	if threads := field(string(status), "Threads"); threads != "1" {
+		t.Errorf("run has %s threads: tools/overlay is not in force, or a goroutine was started", threads)
+	}
 	must(t, c.Process.Signal(syscall.SIGQUIT))
 	if err := c.Wait(); c.ProcessState.ExitCode() != 42 {
 		t.Errorf("%v", err)
