@@ -40,7 +40,7 @@ type victim struct {
 const (
 	killRounds  = 100 // at least
 	killsEach   = 5   // of every phase, at least
-	killSeconds = 60  // at most, for all rounds; then the phases that lack are told
+	killSeconds = 180 // at most, for all rounds, of which a busy machine needs more; then the phases that lack are told
 )
 
 func newVictim(t *testing.T, id string, edits ...func(*specs.Spec)) *victim {
