@@ -24,6 +24,22 @@ func ReadInto(buf []byte, path string) ([]byte, error) {
 	return ReadRest(buf, fd)
 }
 
+// ReadLine reads a file of the kernel's that holds one line: buf, which has to be
+// large enough, gets it at once.
+func ReadLine(buf []byte, path string) ([]byte, error) {
+	fd, err := openFile(path, unix.O_RDONLY)
+	if err != nil {
+		return buf, err
+	}
+	defer unix.Close(fd)
+	for {
+		n, err := unix.Read(fd, buf[:cap(buf)])
+		if err != unix.EINTR {
+			return buf[:max(n, 0)], err
+		}
+	}
+}
+
 // ReadOwned is [ReadInto] that also tells who owns the file.
 func ReadOwned(buf []byte, path string) (data []byte, uid int, err error) {
 	fd, err := openFile(path, unix.O_RDONLY)

@@ -51,7 +51,7 @@ func zombieStatus(pid int) (uint32, error) {
 
 // statFields returns the fields of /proc/PID/stat from the state on.
 func statFields(pid int) ([][]byte, error) {
-	data, err := ReadInto(make([]byte, 0, 1024), "/proc/"+strconv.Itoa(pid)+"/stat")
+	data, err := ReadLine(make([]byte, 0, 1024), "/proc/"+strconv.Itoa(pid)+"/stat")
 	if err != nil {
 		return nil, err
 	}

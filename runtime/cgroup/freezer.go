@@ -107,14 +107,17 @@ func namesFreezer(dir string) bool { return strings.Contains(dir, "freezer") }
 
 // isFrozen asks one directory, which need not have a freezer.
 func isFrozen(dir string) (bool, error) {
-	for _, f := range []struct{ file, thawed string }{{"/cgroup.freeze", "0"}, {"/freezer.state", "THAWED"}} {
-		state, err := sys.ReadInto(make([]byte, 0, 64), dir+f.file)
-		switch {
-		case err == syscall.ENOENT || err == syscall.ENODEV:
-		case err != nil:
+	files := [2]struct{ name, thawed string }{{"/cgroup.freeze", "0"}, {"/freezer.state", "THAWED"}}
+	if namesFreezer(dir) { // it has the other one, and none has both
+		files[0], files[1] = files[1], files[0]
+	}
+	for _, f := range files {
+		state, err := sys.ReadLine(make([]byte, 0, 64), dir+f.name)
+		if err == nil {
+			return !bytes.HasPrefix(state, []byte(f.thawed)), nil
+		}
+		if err != syscall.ENOENT && err != syscall.ENODEV {
 			return false, err
-		case !bytes.HasPrefix(state, []byte(f.thawed)):
-			return true, nil
 		}
 	}
 	return false, nil

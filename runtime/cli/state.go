@@ -151,21 +151,27 @@ func printList(states []*container.State, format string, quiet bool) error {
 	if err := checkFormat(format); err != nil {
 		return err
 	}
-	list := make([]report, 0, len(states))
+	list, owners := make([]report, 0, len(states)), map[int]string{}
 	for _, s := range states {
-		r := describe(s)
-		r.Owner = owner(s.UID())
+		r, known := describe(s), false
+		if r.Owner, known = owners[s.UID()]; !known {
+			r.Owner = owner(s.UID())
+			owners[s.UID()] = r.Owner
+		}
 		list = append(list, r)
 	}
 	if format == "json" {
 		return printCompact(list)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
+	var text bytes.Buffer // the writer writes each cell for itself
+	w := tabwriter.NewWriter(&text, 12, 1, 3, ' ', 0)
 	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
 	for _, r := range list {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.PID, r.Status, oneLine(r.Bundle), r.Created.Format(time.RFC3339Nano), r.Owner)
 	}
-	return w.Flush()
+	w.Flush()
+	_, err := os.Stdout.Write(text.Bytes())
+	return err
 }
 
 // oneLine keeps a bundle's name from breaking the table.

@@ -170,6 +170,14 @@ const (
 // Open reads a container's state under a lock of the given mode. A container
 // whose journal was never written has an empty one; ErrHalfMade tells of it.
 func (s Store) Open(id string, mode int) (*State, error) {
+	return s.open(id, mode, make([]byte, 0, stateSize))
+}
+
+// stateSize is what most of the files have room in.
+const stateSize = 8 << 10
+
+// open is Open with a buffer for the file.
+func (s Store) open(id string, mode int, buf []byte) (*State, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
@@ -179,7 +187,7 @@ func (s Store) Open(id string, mode int) (*State, error) {
 			return nil, notExist(id, err)
 		}
 	}
-	err := state.read()
+	err := state.read(buf)
 	if errors.Is(err, os.ErrNotExist) {
 		busy := mode == Unlocked && state.beingMade() // or deleted
 		if _, err := os.Stat(state.dir); err != nil || busy {
@@ -196,8 +204,8 @@ func (s Store) Open(id string, mode int) (*State, error) {
 }
 
 // read fills the state in from state.json.
-func (s *State) read() error {
-	data, uid, err := sys.ReadOwned(make([]byte, 0, 8<<10), filepath.Join(s.dir, stateFile))
+func (s *State) read(buf []byte) error {
+	data, uid, err := sys.ReadOwned(buf, filepath.Join(s.dir, stateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -421,9 +429,9 @@ func (s Store) List() ([]*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]*State, 0, len(ids))
+	list, buf := make([]*State, 0, len(ids)), make([]byte, 0, stateSize)
 	for _, id := range ids {
-		if state, err := s.Open(id, Unlocked); err == nil {
+		if state, err := s.open(id, Unlocked, buf); err == nil {
 			list = append(list, state)
 		}
 	}
