@@ -7,13 +7,17 @@
 // Most come from golang.org/x/sys, in the version of go.mod; the rest from the
 // headers of Debian's packages linux-libc-dev and
 // linux-libc-dev-{hppa,m68k,mips64,s390x,sh4}-cross. Those are older: calls from
-// number 451 on, which are the same on all architectures, are added to them.
+// number 451 on, which are the same on all architectures, are added to them. The
+// packages need not be installed: headers are looked for below DIR first.
 //
-//	go run ./tools/syscalls > runtime/seccomp/table.go
+//	apt-get download linux-libc-dev-{hppa,m68k,mips64,s390x,sh4}-cross
+//	for p in *.deb; do dpkg-deb -x $p DIR; done
+//	go run ./tools/syscalls -headers DIR > runtime/seccomp/table.go
 package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"go/format"
 	"log"
@@ -66,24 +70,46 @@ var own = map[string]map[string]int{
 const firstCommon = 451
 
 func main() {
+	headers := flag.String("headers", "/", "`DIR` below which Debian's headers are looked for first")
+	flag.Parse()
+	tables := modules()
+	for i, s := range sources {
+		if s.header == "" {
+			continue
+		}
+		file := filepath.Join(*headers, s.header)
+		if _, err := os.Stat(file); err != nil {
+			file = s.header
+		}
+		for name, number := range read(file, header, s.base) {
+			if _, known := tables[i][name]; !known {
+				tables[i][name] = number
+			}
+		}
+	}
+	text, err := format.Source(write(tables))
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Stdout.Write(text)
+}
+
+// modules returns what golang.org/x/sys says: the tables of its ports, and of the
+// others the calls that all have.
+func modules() []map[string]int {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
 	if err != nil {
 		log.Fatal(err)
 	}
-	dir := strings.TrimSpace(string(out))
-	var common map[string]int
-	tables := make([]map[string]int, len(sources))
+	port := func(goarch string) map[string]int {
+		return read(filepath.Join(strings.TrimSpace(string(out)), "unix", "zsysnum_linux_"+goarch+".go"), xsys, 0)
+	}
+	tables, common := make([]map[string]int, len(sources)), port("amd64")
 	for i, s := range sources {
 		if s.goarch != "" {
-			tables[i] = read(filepath.Join(dir, "unix", "zsysnum_linux_"+s.goarch+".go"), xsys, 0)
-		}
-		if s.goarch == "amd64" {
-			common = tables[i]
-		}
-	}
-	for i, s := range sources {
-		if s.header != "" {
-			tables[i] = read(s.header, header, s.base)
+			tables[i] = port(s.goarch)
+		} else {
+			tables[i] = map[string]int{}
 			for name, number := range common {
 				if number >= firstCommon {
 					tables[i][name] = s.base + number
@@ -94,11 +120,7 @@ func main() {
 			tables[i][name] = number
 		}
 	}
-	text, err := format.Source(write(tables))
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Stdout.Write(text)
+	return tables
 }
 
 var (
