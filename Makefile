@@ -13,7 +13,7 @@ UNIT    = $$(go list ./... | grep -v /tests/)
 ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|engines|mutants|stress|conformance)$$')
 
 help: ## say what can be made (this text)
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/coracle, bin/imgmgr, bin/cninet and the plugins in bin/cni/
 	GOARCH= go run ./tools/overlay out/go

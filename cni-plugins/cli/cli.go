@@ -55,9 +55,9 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage.`,
 	}
 	c.SetVersionTemplate(command.VersionText("cninet"))
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.PersistentFlags().StringVar(&o.ConfDir, "conf-dir", network.ConfDir, "directory of the networks' configuration lists")
-	c.PersistentFlags().StringVar(&o.CacheDir, "cache-dir", "", "directory of the attachments (default /var/lib/cni)")
-	c.PersistentFlags().StringSliceVar(&o.PluginDirs, "plugin-dir", network.PluginDirs(), "directories of the plugins (default: see above)")
+	c.PersistentFlags().StringVar(&o.ConfDir, "conf-dir", network.ConfDir, "`DIR` of the networks' configuration lists")
+	c.PersistentFlags().StringVar(&o.CacheDir, "cache-dir", "", "`DIR` of the attachments (default /var/lib/cni)")
+	c.PersistentFlags().StringSliceVar(&o.PluginDirs, "plugin-dir", network.PluginDirs(), "`DIR`s of the plugins, with commas between (default: see above)")
 	c.PersistentFlags().Lookup("plugin-dir").DefValue = "[]" // what help says is the same on all machines
 	c.AddCommand(o.attach(), o.detach(), o.ls(), o.create(), o.rm(), o.check(), o.gc(), o.status())
 	for _, child := range c.Commands() {
@@ -96,7 +96,7 @@ func (o *options) attach() *cobra.Command {
 		},
 	}
 	containerFlags(c, &container)
-	c.Flags().StringVar(&container.Netns, "netns", "", "path of the container's network namespace (default from standard input)")
+	c.Flags().StringVar(&container.Netns, "netns", "", "`PATH` of the container's network namespace (default from standard input)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result")
 	return c
 }
@@ -118,8 +118,8 @@ func (o *options) detach() *cobra.Command {
 }
 
 func containerFlags(c *cobra.Command, container *network.Container) {
-	c.Flags().StringVar(&container.ID, "id", "", "the container's id (default from standard input)")
-	c.Flags().StringVar(&container.Ifname, "ifname", "eth0", "the interface in the container")
+	c.Flags().StringVar(&container.ID, "id", "", "the container's `ID` (default from standard input)")
+	c.Flags().StringVar(&container.Ifname, "ifname", "eth0", "`NAME` of the interface in the container")
 }
 
 // fill takes from standard input what no flag says.
@@ -163,7 +163,7 @@ func (o *options) ls() *cobra.Command {
 			return table(networks)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "table", "table or json")
+	c.Flags().StringVar(&format, "format", "table", "`FORMAT`: table or json")
 	c.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
 	return c
 }
@@ -198,11 +198,11 @@ func (o *options) create() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringSliceVar(&w.Subnets, "subnet", nil, "network of the containers' addresses; one for IPv4, one for IPv6")
-	c.Flags().StringVar(&w.Bridge, "bridge", "", "name of the bridge (default br-NAME)")
+	c.Flags().StringSliceVar(&w.Subnets, "subnet", nil, "`CIDR` of the containers' addresses; one for IPv4, one for IPv6")
+	c.Flags().StringVar(&w.Bridge, "bridge", "", "name of the `BRIDGE` (default br-NAME)")
 	c.Flags().BoolVar(&w.Masq, "masq", false, "let containers reach other networks with the host's address")
-	c.Flags().IntVar(&w.MTU, "mtu", 0, "largest packet in bytes (default the kernel's)")
-	c.Flags().StringVar(&w.DataDir, "data-dir", "", "directory of the leases (default /var/lib/cni/networks)")
+	c.Flags().IntVar(&w.MTU, "mtu", 0, "largest packet in `BYTES` (default the kernel's)")
+	c.Flags().StringVar(&w.DataDir, "data-dir", "", "`DIR` of the leases (default /var/lib/cni/networks)")
 	return c
 }
 

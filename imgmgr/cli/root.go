@@ -88,7 +88,7 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 content does not 
 	}
 	root.SetVersionTemplate(command.VersionText("imgmgr"))
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().StringVar(&g.storeDir, "store", "", "directory of the store, an OCI layout (default: /var/lib/imgmgr for root, else $XDG_DATA_HOME/imgmgr)")
+	root.PersistentFlags().StringVar(&g.storeDir, "store", "", "`DIR` of the store, an OCI layout (default: /var/lib/imgmgr for root, else $XDG_DATA_HOME/imgmgr)")
 	root.PersistentFlags().BoolVarP(&g.quiet, "quiet", "q", false, "say nothing but the answer and errors")
 	for _, v := range verbs {
 		root.AddCommand(v(g))

@@ -59,7 +59,7 @@ func newListCommand(g *globals) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	c.Flags().StringVar(&format, "format", "table", "table or json")
+	c.Flags().StringVar(&format, "format", "table", "`FORMAT`: table or json")
 	return c
 }
 
@@ -340,7 +340,7 @@ func newCollectCommand(g *globals) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&format, "format", "table", "table or json")
+	c.Flags().StringVar(&format, "format", "table", "`FORMAT`: table or json")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be removed")
 	return c
 }

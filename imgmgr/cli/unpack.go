@@ -67,7 +67,7 @@ now, and config.json has the result.`,
 	t = newTransfer(g, c)
 	flags := c.Flags()
 	flags.StringVar(&f.config.Network, "network", "none", "CNI network `NAME` to attach to, host or none")
-	flags.StringVar(&f.config.Network, "net", "none", "the same, as coracle spec calls it")
+	flags.StringVar(&f.config.Network, "net", "none", "`NAME`: the same, as coracle spec calls it")
 	flags.StringVar(&f.config.Cninet, "cninet", "", "`PATH` of cninet (default: beside imgmgr)")
 	flags.StringVar(&f.config.Hostname, "hostname", "", "host `NAME` (default: the bundle's name)")
 	flags.StringArrayVarP(&f.config.Env, "env", "e", nil, "`NAME=VALUE` to add to the environment")
