@@ -133,7 +133,26 @@ func TestRootSeccompRefused(t *testing.T) {
 		}
 	}
 	for want, edit := range map[string]func(*specs.Spec){
-		`config.json linux.seccomp.syscalls[0].action: unknown action "SCMP_ACT_DENY"`:                         filter(specs.ActAllow, rule("SCMP_ACT_DENY", "mkdir")),
+		`config.json linux.seccomp.syscalls[0].action: unknown action "SCMP_ACT_DENY"`: filter(specs.ActAllow, rule("SCMP_ACT_DENY", "mkdir")),
+		`config.json linux.seccomp.defaultAction: unknown action "SCMP_ACT_ALOW"`:      filter("SCMP_ACT_ALOW"),
+		`config.json linux.seccomp.syscalls[1].args[0].op: unknown operator "SCMP_CMP_IS"`: filter(specs.ActAllow, noMkdir(), specs.LinuxSyscall{
+			Names: []string{"rmdir"}, Action: specs.ActErrno, Args: []specs.LinuxSeccompArg{{Op: "SCMP_CMP_IS"}}}),
+		`config.json linux.seccomp.syscalls[0].args[0].index: 6 is more than 5`: filter(specs.ActAllow, specs.LinuxSyscall{
+			Names: []string{"rmdir"}, Action: specs.ActErrno, Args: []specs.LinuxSeccompArg{{Index: 6, Op: specs.OpEqualTo}}}),
+		`config.json linux.seccomp.architectures[0]: unknown architecture "SCMP_ARCH_VAX"`: func(s *specs.Spec) {
+			filter(specs.ActAllow)(s)
+			s.Linux.Seccomp.Architectures = []specs.Arch{"SCMP_ARCH_VAX"}
+		},
+		`config.json linux.seccomp.flags[0]: unknown flag "SECCOMP_FILTER_FLAG_NEW"`: func(s *specs.Spec) {
+			filter(specs.ActAllow)(s)
+			s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{"SECCOMP_FILTER_FLAG_NEW"}
+		},
+		`config.json linux.seccomp.syscalls[0].errnoRet: is set, but SCMP_ACT_KILL_PROCESS returns no errno`: filter(specs.ActAllow, specs.LinuxSyscall{
+			Names: []string{"rmdir"}, Action: specs.ActKillProcess, ErrnoRet: noMkdir().ErrnoRet}),
+		`config.json linux.seccomp.defaultErrnoRet: is set, but SCMP_ACT_ALLOW returns no errno`: func(s *specs.Spec) {
+			filter(specs.ActAllow)(s)
+			s.Linux.Seccomp.DefaultErrnoRet = noMkdir().ErrnoRet
+		},
 		`config.json linux.seccomp: needs more than the 4096 instructions that the kernel takes`:               filter(specs.ActAllow, many...),
 		`config.json linux.seccomp.listenerPath: connect to /no/agent: no such file or directory (ENOENT)`:     agent("/no/agent"),
 		`config.json linux.seccomp.listenerPath: connect to ` + notSocket + `: socket operation on non-socket`: agent(notSocket),
