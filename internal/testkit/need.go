@@ -32,6 +32,8 @@ var (
 	Netns = Fact{"network namespaces", missingNetns}
 	// AppArmor is the kernel having it, enabled.
 	AppArmor = Fact{"AppArmor", missingAppArmor}
+	// Audit is the kernel telling us what it audits.
+	Audit = Fact{"audit", missingAudit}
 	// Systemd is systemd being process 1.
 	Systemd = Fact{"systemd", missingSystemd}
 )
@@ -164,6 +166,30 @@ func missingNetns() string {
 func missingAppArmor() string {
 	if _, err := os.Stat("/sys/kernel/security/apparmor"); err != nil {
 		return "the kernel has none, or it is disabled; tests/vm has a machine where it is not"
+	}
+	return ""
+}
+
+// missingAudit tries what a test does that reads the records: netlink's group of
+// readers, in the machine's own network namespace (audit_net_init of kernel/audit.c).
+func missingAudit() string {
+	logged, _ := os.ReadFile("/proc/sys/kernel/seccomp/actions_logged")
+	if !slices.Contains(strings.Fields(string(logged)), "log") {
+		return "sysctl kernel.seccomp.actions_logged lacks log"
+	}
+	line, _ := os.ReadFile("/proc/cmdline")
+	for _, off := range []string{"audit=0", "audit=off"} {
+		if slices.Contains(strings.Fields(string(line)), off) {
+			return "the kernel was started with " + off
+		}
+	}
+	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.NETLINK_AUDIT)
+	if err == nil {
+		defer syscall.Close(fd)
+		err = syscall.Bind(fd, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK, Groups: 1})
+	}
+	if err != nil {
+		return "the kernel does not let us read audit records: " + err.Error()
 	}
 	return ""
 }

@@ -4,6 +4,7 @@
 package root_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"net"
 	"os"
@@ -102,6 +103,104 @@ func TestRootSeccompExecve(t *testing.T) {
 	v := newVessel(t, filter(specs.ActAllow, rule(specs.ActErrno, "execve")))
 	v.create()
 	expectError(t, v.coracle("start", v.id), "config.json process.args: execute /bin/true: operation not permitted (EPERM)")
+}
+
+// TestRootSeccompLog: the kernel writes down the calls that the profile says are to be
+// logged, and lets them through; with the flag also those that it refuses.
+func TestRootSeccompLog(t *testing.T) {
+	testkit.Need(t, testkit.Audit)
+	records := newAudit(t)
+	v := newVessel(t, mount("/tmp", "tmpfs", "tmpfs"), testkit.Args("/bin/mkdir", "/tmp/x"))
+	for _, c := range []struct {
+		edit   func(*specs.Spec)
+		code   int
+		action string // code of the record: the action without its data; "" for no record
+	}{
+		{filter(specs.ActAllow, noMkdir()), 1, ""},
+		{filter(specs.ActAllow, rule(specs.ActLog, "mkdir", "mkdirat")), 0, "0x7ffc0000"},
+		{func(s *specs.Spec) {
+			filter(specs.ActAllow, noMkdir())(s)
+			s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog}
+		}, 1, "0x50000"},
+	} {
+		v.edit(c.edit)
+		if got := v.run(); got.code != c.code {
+			t.Errorf("%+v, want status %d", got, c.code)
+		}
+		if c.action == "" {
+			continue // a record would come instead of the next one that is waited for
+		}
+		if got := records.next("mkdir"); auditField(got, "code") != c.action || !isMkdir(t, auditField(got, "syscall")) {
+			t.Errorf("the kernel logged %s, want action %s", got, c.action)
+		}
+	}
+	v.edit(filter(specs.ActLog))
+	if got := v.run(); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	for all := map[string]bool{}; !all["mkdir"] || !all["exit_group"]; { // each of its calls
+		number := auditField(records.next("mkdir"), "syscall")
+		for _, name := range []string{"mkdir", "mkdirat", "exit_group"} {
+			if n, ok := seccomp.Native(runtime.GOARCH).Number(name); ok && itoa(int(n)) == number {
+				all[strings.TrimSuffix(name, "at")] = true
+			}
+		}
+	}
+}
+
+func isMkdir(t *testing.T, number string) bool {
+	t.Helper()
+	arch := seccomp.Native(runtime.GOARCH)
+	mkdir, has := arch.Number("mkdir")
+	mkdirat, _ := arch.Number("mkdirat")
+	return has && number == itoa(int(mkdir)) || number == itoa(int(mkdirat))
+}
+
+// An audit is the machine's audit records of seccomp, from when it was made on.
+type audit struct {
+	t  *testing.T
+	fd int
+}
+
+func newAudit(t *testing.T) audit {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	const readers = 1 // AUDIT_NLGRP_READLOG
+	must(t, unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: readers}))
+	must(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20))
+	must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60}))
+	return audit{t, fd}
+}
+
+// next waits for the next record of a program.
+func (a audit) next(program string) string {
+	a.t.Helper()
+	const seccompRecord = 1326 // AUDIT_SECCOMP
+	for buffer := make([]byte, 16<<10); ; {
+		n, _, err := unix.Recvfrom(a.fd, buffer, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			a.t.Fatalf("no record of %s comes: %v", program, err)
+		}
+		text := string(buffer[unix.NLMSG_HDRLEN:max(n, unix.NLMSG_HDRLEN)])
+		if binary.NativeEndian.Uint16(buffer[4:]) == seccompRecord && auditField(text, "comm") == `"`+program+`"` {
+			return text
+		}
+	}
+}
+
+// auditField returns a value of "key=value key=value".
+func auditField(record, key string) string {
+	for _, word := range strings.Fields(record) {
+		if value, ok := strings.CutPrefix(word, key+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // TestRootSeccompFlags loads a filter with each flag; the kernel says if it knows them.
