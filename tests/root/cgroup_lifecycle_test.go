@@ -82,7 +82,9 @@ func TestRootCgroupKillForks(t *testing.T) {
 func killForks(t *testing.T, dirs func(box) []string) {
 	t.Helper()
 	b := newBox(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](100)}})
-	c := b.command("/bin/sh", "-c", `f() { f & f & sleep 0.01; }; while :; do f; done 2>/dev/null`)
+	// Where the limit lets the first shell not fork, it ends: it is executed anew then.
+	const forks = `trap 'exec /bin/sh -c "$0" "$0"' EXIT; f() { f & f & sleep 0.01; }; while :; do f; done 2>/dev/null`
+	c := b.command("/bin/sh", "-c", forks, forks)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
