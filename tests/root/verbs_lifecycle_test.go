@@ -153,6 +153,34 @@ func TestRootKillAll(t *testing.T) {
 	}
 }
 
+// TestRootRegex: kill and delete mean all containers that an expression matches, and
+// no others.
+func TestRootRegex(t *testing.T) {
+	testkit.NoLeaks(t)
+	v := newVessel(t, testkit.Args("sleep", "1000"))
+	t.Cleanup(func() { v.coracle("delete", "--force", "--regex", ".") })
+	for _, end := range []string{"-web-1", "-web-2", "-db"} {
+		v.quiet("create", "--bundle", v.bundle, v.id+end)
+		v.quiet("start", v.id+end)
+	}
+	v.quiet("kill", "--regex", v.id+"-web-[0-9]$", "KILL")
+	running := func() int { return strings.Count(v.coracle("list").stdout, " running ") }
+	waitFor(t, "the end of two", func() bool { return running() == 1 })
+	expectError(t, v.coracle("delete", "--regex", v.id), v.id+"-db", "that is not stopped: running")
+	if got := v.coracle("list", "--quiet"); got != (said{stdout: v.id + "-db\n"}) {
+		t.Errorf("left: %+v", got)
+	}
+	v.quiet("kill", "--regex", "no such", "KILL")
+	expectError(t, v.coracle("kill", "--regex", "(", "KILL"), "--regex")
+	if running() != 1 {
+		t.Error("the last one has ended as well")
+	}
+	v.quiet("delete", "--force", "-r", "^"+v.id+"-(db|web)")
+	if got := v.coracle("list", "--quiet"); got != (said{}) {
+		t.Errorf("left: %+v", got)
+	}
+}
+
 // TestRootDeleteMany: thousands of processes end with their container, with and
 // without a PID namespace of their own, and frozen.
 func TestRootDeleteMany(t *testing.T) {
