@@ -19,12 +19,12 @@ func Unlinked(fd int) (bool, error) {
 // ProcessStart returns when a process started, in clock ticks since boot, and
 // whether it has ended and waits to be reaped: /proc/PID/stat, proc_pid_stat(5).
 func ProcessStart(pid int) (ticks uint64, zombie bool, err error) {
-	fields, err := statFields(make([]byte, 0, statSize), pid)
+	fields, err := statFields(pid)
 	if err != nil {
 		return 0, false, err
 	}
-	ticks, err = strconv.ParseUint(string(fields[startTime]), 10, 64)
-	return ticks, fields[state][0] == 'Z' || fields[state][0] == 'X', err
+	ticks, err = strconv.ParseUint(string(fields[19]), 10, 64)
+	return ticks, fields[0][0] == 'Z' || fields[0][0] == 'X', err
 }
 
 // ReplaceFile puts a file of this content in place below dirFD, whole or not at

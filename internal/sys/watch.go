@@ -37,44 +37,32 @@ func Alive(pidFD int) bool { return unix.PidfdSendSignal(pidFD, 0, nil, 0) == ni
 // zombieStatus reads the exit status from /proc/PID/stat, proc_pid_stat(5); only
 // those who may trace the process are shown it.
 func zombieStatus(pid int) (uint32, error) {
-	fields, err := statFields(make([]byte, 0, statSize), pid)
+	const exitCode = 49 // field 52, counted from the state, which is 3
+	fields, err := statFields(pid)
 	if err != nil {
 		return 0, err
 	}
-	if fields[state][0] != 'Z' {
+	if len(fields) <= exitCode || fields[0][0] != 'Z' {
 		return 0, unix.ESRCH
 	}
-	code, err := strconv.ParseUint(string(bytes.TrimSpace(fields[exitCode])), 10, 32)
+	code, err := strconv.ParseUint(string(fields[exitCode]), 10, 32)
 	return uint32(code), err
 }
 
-// statFields returns the fields of /proc/PID/stat from the state on. They lie in
-// buf: a list of containers asks for those of each.
-func statFields(buf []byte, pid int) (fields [exitCode + 1][]byte, err error) {
-	data, err := ReadLine(buf, "/proc/"+strconv.Itoa(pid)+"/stat")
+// statFields returns the fields of /proc/PID/stat from the state on.
+func statFields(pid int) ([][]byte, error) {
+	data, err := ReadLine(make([]byte, 0, 1024), "/proc/"+strconv.Itoa(pid)+"/stat")
 	if err != nil {
-		return fields, err
+		return nil, err
 	}
 	// The command's name may hold anything; what follows the last ")" does not.
-	rest := data[bytes.LastIndexByte(data, ')')+1:]
-	for i := range fields {
-		fields[i], rest, _ = bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
-	}
-	if len(fields[startTime]) == 0 {
-		return fields, unix.EINVAL
+	_, rest, ok := bytes.Cut(data[max(0, bytes.LastIndexByte(data, ')')):], []byte(" "))
+	fields := bytes.Fields(rest)
+	if !ok || len(fields) < 20 {
+		return nil, unix.EINVAL
 	}
 	return fields, nil
 }
-
-// statSize is more than a line of it has.
-const statSize = 1024
-
-// Fields 3, 22 and 52, counted from the state.
-const (
-	state     = 0
-	startTime = 19
-	exitCode  = 49
-)
 
 // Poll waits until one of the descriptors has one of its events, or for the time
 // left (none: for ever), and returns what each has. An error or an end

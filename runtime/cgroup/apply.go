@@ -31,31 +31,39 @@ const directoryMode = 0o755
 // directories that it made are removed again, as far as nobody else uses them,
 // and the *fail.Error names the field that asked for the operation.
 func Apply(lists ...[]resources.Op) error {
-	a := applier{fd: -1}
-	defer a.release()
+	var a Applier
 	for _, list := range lists {
-		for _, o := range list {
-			if err := a.do(o); err != nil {
-				a.release()
-				a.undo()
-				return err
-			}
+		if err := a.Apply(list); err != nil {
+			a.Undo()
+			return err
 		}
 	}
 	return nil
 }
 
-// An applier is one run of Apply.
-type applier struct {
-	fd      int    // open for writing: many values go into the same file one after the other
-	path    string // of fd
+// An Applier applies operations in several goes, with other things in between.
+type Applier struct {
+	file    int    // open for writing, if path says which: many values go into the same file one after the other
+	path    string // of file
 	made    []string
 	values  map[string]string // what cpuset files are known to hold
 	refused map[string]error  // why a v2 directory has no controller, by file and word
 }
 
+// Apply executes the operations up to the first that fails, see [Apply], and leaves
+// what has been made.
+func (a *Applier) Apply(list []resources.Op) error {
+	defer a.release()
+	for i := range list {
+		if err := a.do(list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // do executes one operation.
-func (a *applier) do(o resources.Op) error {
+func (a *Applier) do(o resources.Op) error {
 	err := a.execute(o)
 	if err == nil || err == syscall.EPERM && (isDeviceRule(o) || o.Kind == resources.Own) && unprivileged() {
 		return nil
@@ -83,7 +91,7 @@ func unprivileged() bool {
 
 func where(o resources.Op) string { return "config.json " + o.From }
 
-func (a *applier) execute(o resources.Op) error {
+func (a *Applier) execute(o resources.Op) error {
 	switch o.Kind {
 	case resources.Mkdir:
 		_, err := a.mkdir(o.Path)
@@ -119,7 +127,7 @@ func (a *applier) execute(o resources.Op) error {
 }
 
 // mkdir makes a directory and reports whether it did not exist.
-func (a *applier) mkdir(path string) (made bool, err error) {
+func (a *Applier) mkdir(path string) (made bool, err error) {
 	switch err := sys.MakeDir(path, directoryMode); err {
 	case nil:
 		a.made = append(a.made, path)
@@ -133,7 +141,7 @@ func (a *applier) mkdir(path string) (made bool, err error) {
 
 // leaf makes the container's own directory. One that exists is taken over if
 // nothing is in it: engines prepare cgroups, and a killed create leaves them.
-func (a *applier) leaf(path string) error {
+func (a *Applier) leaf(path string) error {
 	made, err := a.mkdir(path)
 	if made || err != nil {
 		return err
@@ -149,6 +157,9 @@ func (a *applier) leaf(path string) error {
 // be those of another one.
 func EnsureEmpty(dirs []string) error {
 	for _, dir := range dirs {
+		if sys.Absent(dir) {
+			continue
+		}
 		err := ensureEmpty(dir)
 		if e, ok := errors.AsType[*fail.Error](err); ok {
 			e.Where = "config.json linux.cgroupsPath"
@@ -179,35 +190,35 @@ func ensureEmpty(dir string) error {
 }
 
 // write writes one value. The file stays open: the next one often goes there.
-func (a *applier) write(path, value string) error {
+func (a *Applier) write(path, value string) error {
 	if path != a.path {
 		a.release()
 		fd, err := sys.OpenForWriting(path)
 		if err != nil {
 			return err
 		}
-		a.fd, a.path = fd, path
+		a.file, a.path = fd, path
 	}
-	return sys.WriteValue(a.fd, value)
+	return sys.WriteValue(a.file, value)
 }
 
-func (a *applier) release() {
-	if a.fd >= 0 {
-		sys.CloseFD(a.fd)
+func (a *Applier) release() {
+	if a.path != "" {
+		sys.CloseFD(a.file)
 	}
-	a.fd, a.path = -1, ""
+	a.path = ""
 }
 
-// undo removes the directories that were made, the last one first. One that
+// Undo removes the directories that were made, the last one first. One that
 // somebody has come to use in the meantime stays.
-func (a *applier) undo() {
+func (a *Applier) Undo() {
 	for i := len(a.made) - 1; i >= 0; i-- {
 		sys.RemoveDir(a.made[i])
 	}
 }
 
 // inherit fills the cpuset file path from source unless it holds something.
-func (a *applier) inherit(path, source string) error {
+func (a *Applier) inherit(path, source string) error {
 	if a.values == nil {
 		a.values = map[string]string{}
 	}
@@ -229,12 +240,12 @@ func (a *applier) inherit(path, source string) error {
 }
 
 // fresh reports whether the directory was made by this run, and last.
-func (a *applier) fresh(dir string) bool {
+func (a *Applier) fresh(dir string) bool {
 	return len(a.made) > 0 && a.made[len(a.made)-1] == dir
 }
 
 // value returns what a cpuset file holds, without the line break.
-func (a *applier) value(path string) (string, error) {
+func (a *Applier) value(path string) (string, error) {
 	if v, ok := a.values[path]; ok {
 		return v, nil
 	}
@@ -253,7 +264,7 @@ func (a *applier) value(path string) (string, error) {
 // EBUSY is final: there are processes in the cgroup. One by one the kernel would
 // take the controllers that work on threads, and for the sake of them make the
 // cgroup one whose children take no processes: cgroups(7), Thread mode.
-func (a *applier) enable(path, words string) {
+func (a *Applier) enable(path, words string) {
 	err := a.write(path, words)
 	if err == nil {
 		return

@@ -136,7 +136,7 @@ func TestHints(t *testing.T) {
 		{resources.Write, "/c/pids.max", syscall.EINVAL, ""},
 		{resources.Write, "/c/cpuset.cpus", syscall.EIO, ""},
 	} {
-		a := applier{fd: -1}
+		a := Applier{}
 		got := a.hint(op{Kind: c.kind, Path: c.path}, c.errno)
 		if !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%v %s: got %q, want %q", c.errno, c.path, got, c.want)
@@ -153,7 +153,7 @@ func TestHints(t *testing.T) {
 // TestControllerHint: a file of v2 that is missing because of what happened
 // while the controllers were enabled.
 func TestControllerHint(t *testing.T) {
-	a := applier{fd: -1, refused: map[string]error{"/cg/p/cgroup.subtree_control +memory": syscall.EBUSY}}
+	a := Applier{refused: map[string]error{"/cg/p/cgroup.subtree_control +memory": syscall.EBUSY}}
 	got := a.hint(op{Kind: resources.Write, Path: "/cg/p/c1/memory.max"}, syscall.ENOENT)
 	if want := "the controller memory is not enabled: write +memory to /cg/p/cgroup.subtree_control: device or resource busy (EBUSY); processes in that cgroup prevent it"; got != want {
 		t.Errorf("got %q", got)
@@ -170,7 +170,7 @@ func TestControllerHint(t *testing.T) {
 
 // TestEnableOneByOne: what the kernel refuses together it may take alone.
 func TestEnableOneByOne(t *testing.T) {
-	a := applier{fd: -1}
+	a := Applier{}
 	a.enable("/nowhere/cgroup.subtree_control", "+cpu +io")
 	if len(a.refused) != 2 || a.refused["/nowhere/cgroup.subtree_control +io"] != syscall.ENOENT {
 		t.Error(a.refused)

@@ -14,7 +14,7 @@ import (
 )
 
 // hint returns what is nearly certainly the matter, or nothing.
-func (a *applier) hint(o resources.Op, err error) string {
+func (a *Applier) hint(o resources.Op, err error) string {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return ""
@@ -69,7 +69,7 @@ var hints = []struct {
 
 // controllerHint explains a missing file of v2: the controller could not be
 // enabled above.
-func (a *applier) controllerHint(o resources.Op, errno syscall.Errno) string {
+func (a *Applier) controllerHint(o resources.Op, errno syscall.Errno) string {
 	if errno != syscall.ENOENT {
 		return ""
 	}

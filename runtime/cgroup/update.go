@@ -27,7 +27,7 @@ func Read(path string) string {
 // Update changes limits of a cgroup that is in use, and reads back whether the
 // kernel has taken them. When one cannot be had, those before it are put back.
 func Update(ops []resources.Op) error {
-	a := applier{fd: -1}
+	a := Applier{}
 	defer a.release()
 	var done []change
 	for _, o := range ops {
@@ -53,7 +53,7 @@ type change struct {
 }
 
 // change does one operation. Where it has an alternative, what was done is that.
-func (a *applier) change(o resources.Op) (change, error) {
+func (a *Applier) change(o resources.Op) (change, error) {
 	if o.Kind != resources.Write && o.Kind != resources.WritePresent {
 		return change{}, a.do(o)
 	}
@@ -79,7 +79,7 @@ func inUse(o resources.Op, err error) string {
 	return ": " + strings.TrimSpace(Read(dir+strings.Replace(file, "limit_in_bytes", "usage_in_bytes", 1))) + " bytes are in use"
 }
 
-func (a *applier) updateHint(o resources.Op, err error) string {
+func (a *Applier) updateHint(o resources.Op, err error) string {
 	if errors.Is(err, syscall.EINVAL) && path.Base(o.Path) == "memory.limit_in_bytes" {
 		sum := strings.TrimSpace(Read(path.Dir(o.Path) + "/memory.memsw.limit_in_bytes"))
 		return "the limit of memory and swap together is " + sum + ": raise that too"
@@ -96,7 +96,7 @@ func (a *applier) updateHint(o resources.Op, err error) string {
 
 // putBack undoes changes, the last one first. What the kernel does not take back
 // stays: there is nothing better to do, and the error to report is another one.
-func (a *applier) putBack(done []change) {
+func (a *Applier) putBack(done []change) {
 	for i := len(done) - 1; i >= 0; i-- {
 		_ = a.write(done[i].op.Path, done[i].op.Undo(done[i].before))
 	}

@@ -143,21 +143,21 @@ func (m *maker) record(h *plan.HostStep) error {
 // that lets the init go its own way.
 func (m *maker) created() error {
 	m.options.Trace.Phase("look up the program, keep the state")
-	if err := cgroup.Apply(m.cgroupOps(plan.AtCreated, false)); err != nil {
-		return err
-	}
 	var program string
-	for i := range m.plan.Host {
+	for i := 0; i < len(m.plan.Host); i++ {
 		h := &m.plan.Host[i]
-		if h.At != plan.AtCreated || h.Do == plan.CgroupOp {
+		if h.At != plan.AtCreated {
 			continue
 		}
 		var err error
-		if h.Do == plan.FindProgram {
+		switch h.Do {
+		case plan.CgroupOp:
+			i, err = m.cgroupsFrom(i)
+		case plan.FindProgram:
 			if program, err = m.findProgram(h.Value); err == syscall.ESRCH {
 				return m.died()
 			}
-		} else {
+		default:
 			err = m.act(h)
 		}
 		if err != nil {

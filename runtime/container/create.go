@@ -214,6 +214,7 @@ type maker struct {
 	userns  map[string]int // that describe mappings of ids, by their text
 	output  int            // index of the input that hooks in the container print to; 0: none
 	hooked  bool           // hooks of the runtime namespace have run
+	applier cgroup.Applier // makes cgroups
 	cgroups []string       // that have been made
 	unit    bool           // systemd has been asked for it
 
@@ -259,19 +260,19 @@ func (m *maker) journal(h *plan.HostStep, raw []byte) error {
 	return nil
 }
 
-// before takes the host steps that stand before the process.
+// before takes the host steps that stand before the process, and those that it does
+// not wait for.
 func (m *maker) before(image *launch.Image) error {
 	m.options.Trace.Phase("cgroup")
-	if err := m.makeCgroups(true); err != nil {
-		return err
-	}
-	for i := range m.plan.Host {
+	for i := 0; i < len(m.plan.Host); i++ {
 		h := &m.plan.Host[i]
-		if h.At != plan.AtSpawn || h.Do == plan.CgroupOp || h.Do.Journal() {
+		if h.At != plan.AtSpawn || h.Do.Journal() {
 			continue
 		}
 		var err error
 		switch h.Do {
+		case plan.CgroupOp:
+			i, err = m.cgroupsFrom(i)
 		case plan.Spawn:
 			m.options.Trace.Phase("spawn")
 			if err = m.spawn(h, image); err == nil && !m.plan.Clones {
@@ -281,12 +282,8 @@ func (m *maker) before(image *launch.Image) error {
 			if err == nil {
 				err = m.startUnit()
 			}
-			if err == nil {
-				err = m.makeCgroups(false)
-			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
 		case plan.SendInputs:
-			m.options.Trace.Phase("namespaces and mounts")
 			m.sendInputs()
 		default:
 			err = m.open(h)
@@ -295,38 +292,28 @@ func (m *maker) before(image *launch.Image) error {
 			return hostError(h, err)
 		}
 	}
+	m.options.Trace.Phase("namespaces and mounts")
 	return nil
 }
 
-// makeCgroups makes the cgroup that the process is born in, or all others.
-func (m *maker) makeCgroups(born bool) error {
-	ops := m.cgroupOps(plan.AtSpawn, born)
-	if len(ops) == 0 {
-		return nil
-	}
-	if err := cgroup.Apply(ops); err != nil {
-		return err
-	}
-	m.cgroups = m.state.Cgroups
-	if born {
-		m.cgroups = []string{m.plan.Cgroup.Into}
-	}
-	return nil
-}
-
-// cgroupOps is the operations on cgroups of one gate: those that make what the
-// process is born in, or all others.
-func (m *maker) cgroupOps(at prog.Mark, born bool) []resources.Op {
+// cgroupsFrom applies the operations on cgroups that stand at i and behind it, and
+// returns the index of the last one.
+func (m *maker) cgroupsFrom(i int) (last int, err error) {
+	at := m.plan.Host[i].At
 	ops := make([]resources.Op, 0, len(m.plan.Cgroup.Make)+len(m.plan.Cgroup.Limit))
-	for i := range m.plan.Host {
-		if h := &m.plan.Host[i]; h.Do == plan.CgroupOp && h.At == at && h.Op.Born == born {
-			ops = append(ops, *h.Op)
-			if h.Op.Kind == resources.Enter {
-				ops[len(ops)-1].Value = itoa(m.pid)
-			}
+	for ; i < len(m.plan.Host) && m.plan.Host[i].Do == plan.CgroupOp && m.plan.Host[i].At == at; i++ {
+		ops = append(ops, *m.plan.Host[i].Op)
+		if o := &ops[len(ops)-1]; o.Kind == resources.Enter {
+			o.Value = itoa(m.pid)
 		}
 	}
-	return ops
+	if err = m.applier.Apply(ops); err == nil {
+		m.cgroups = m.state.Cgroups
+		if m.pid == 0 {
+			m.cgroups = []string{m.plan.Cgroup.Into}
+		}
+	}
+	return i - 1, err
 }
 
 // sendInputs hands over what has been opened since the process was started. One
@@ -444,6 +431,7 @@ func (m *maker) undo() {
 			return
 		}
 	}
+	m.applier.Undo()
 	if err := m.state.removeGroups(); err != nil {
 		m.options.Warn("%s", fail.Reason(err))
 	}

@@ -17,7 +17,7 @@ import (
 // encoding/json longer than all that kill does. A test compares the two. Keys that
 // are not known are of a newer coracle, and are skipped.
 func (s *State) decode(data []byte) error {
-	r := &stateReader{tokens: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))} // to look for them takes time
+	r := &stateReader{tokens: jsontext.NewDecoder(bytes.NewBuffer(data))}
 	r.object(func(name string) {
 		switch name {
 		case "version":

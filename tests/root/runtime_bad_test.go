@@ -280,3 +280,24 @@ func TestRootTwenty(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+// TestRootBadLeavesNoParents: a create that fails late takes back the cgroups above
+// the container's too, and leaves those that were there.
+func TestRootBadLeavesNoParents(t *testing.T) {
+	outer := fmt.Sprint("/coracle-parents-", os.Getpid())
+	v := newVessel(t, testkit.Args("/bin/nothing"), func(s *specs.Spec) { s.Linux.CgroupsPath = outer + "/middle/inner" })
+	v.expectRefusal("process.args[0]")
+	own, err := os.ReadFile("/proc/self/cgroup")
+	must(t, err)
+	for line := range strings.Lines(string(own)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		name := strings.TrimPrefix(fields[1], "name=")
+		for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/" + name} {
+			for _, parent := range []string{outer, filepath.Join(fields[2], outer)} {
+				if _, err := os.Stat(hierarchy + parent); err == nil {
+					t.Errorf("%s is left", hierarchy+parent)
+				}
+			}
+		}
+	}
+}
