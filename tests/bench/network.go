@@ -49,7 +49,7 @@ func (b *bench) network() error {
 func (b *bench) addressed(masquerade bool) error {
 	sets := []pluginSet{
 		{&contender{name: "coracle's bridge"}, filepath.Join(b.bin, "cni"), 1},
-		{&contender{name: "Debian's bridge"}, debianPlugins, 2},
+		{&contender{name: "Debian's bridge"}, b.plugins, 2},
 	}
 	what := "ADD of bridge and host-local"
 	if masquerade {
