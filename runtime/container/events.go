@@ -6,6 +6,7 @@ package container
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,7 +40,8 @@ func (s Store) Stats(id string) (Event, error) {
 
 // Events tells what happens to a container until it ends: start, exit, oom,
 // freeze, thaw, pids.max and memory.high when they happen, and stats after each
-// interval. It sleeps on the kernel's own notices and looks at nothing meanwhile.
+// interval. It sleeps on the kernel's own notices and, where these do not tell of
+// all, wakes up by itself.
 func (s Store) Events(id string, interval time.Duration, emit func(Event) error) error {
 	w, err := s.watch(id)
 	if err != nil {
@@ -49,7 +51,7 @@ func (s Store) Events(id string, interval time.Duration, emit func(Event) error)
 	next := time.Now().Add(interval)
 	for {
 		fds := w.pollList()
-		if _, err := sys.Poll(max(0, time.Until(next)), fds); err != nil {
+		if _, err := sys.Poll(max(0, min(time.Until(next), w.longest)), fds); err != nil {
 			return &fail.Error{Where: id, Doing: "wait for events", Err: err}
 		}
 		for _, e := range w.happened(fds) {
@@ -81,9 +83,14 @@ type watcher struct {
 	created bool   // it has not been started yet
 	freezer string // v1's file, which gives notice of who writes to it; "" without
 	frozen  bool
+	longest time.Duration // that it may sleep
 }
 
-// A watchedFile is a file of counters of which the kernel gives notice (POLLPRI).
+// deafSleep is how late it may be told what the kernel gives no notice of.
+const deafSleep = time.Second / 2
+
+// A watchedFile is a file of counters. The kernel gives notice of them (POLLPRI),
+// but not of v1's pids.events, at least since Linux 6.11.
 type watchedFile struct {
 	fd     int
 	counts map[string]uint64
@@ -106,7 +113,7 @@ func (s Store) watch(id string) (w *watcher, err error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &watcher{store: s, state: state, reader: stats.New(state.Cgroups), pidFD: -1, oomFD: -1, inotify: -1}
+	made := &watcher{store: s, state: state, reader: stats.New(state.Cgroups), pidFD: -1, oomFD: -1, inotify: -1, longest: math.MaxInt64}
 	w = made
 	defer func() {
 		if err != nil {
@@ -132,14 +139,19 @@ func (s Store) watch(id string) (w *watcher, err error) {
 
 // open adds what a directory has.
 func (w *watcher) open(dir string) {
+	v1 := false
 	for _, n := range notices {
 		fd, err := sys.OpenFile(dir + "/" + n.file)
 		if err != nil {
+			v1 = v1 || n.file == "cgroup.events"
 			continue
 		}
 		f := watchedFile{fd: fd, events: n.events}
 		f.counts = f.read()
 		w.files = append(w.files, f)
+		if n.file == "pids.events" && v1 {
+			w.longest = deafSleep
+		}
 	}
 	if fd, err := sys.OOMNotice(dir); err == nil {
 		w.oomFD = fd
@@ -171,8 +183,8 @@ func (w *watcher) pollList() []linux.PollFd {
 	return list
 }
 
-// happened returns the events that the descriptors stand for. When the init has
-// ended, all are looked at: what ended it may have come a moment before.
+// happened returns the events that the descriptors stand for. All counters are
+// looked at, whatever woke it up.
 func (w *watcher) happened(fds []linux.PollFd) (events []Event) {
 	ended := fds[0].Revents != 0
 	if fds[1].Revents != 0 {
@@ -189,9 +201,7 @@ func (w *watcher) happened(fds []linux.PollFd) (events []Event) {
 		}
 	}
 	for i := range w.files {
-		if fds[3+i].Revents != 0 || ended {
-			events = append(events, w.counted(&w.files[i])...)
-		}
+		events = append(events, w.counted(&w.files[i])...)
 	}
 	if now := w.isFrozen(); now != w.frozen && !ended {
 		w.frozen = now

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/coracle-oci/coracle/internal/testkit"
 )
@@ -94,9 +95,10 @@ func TestRootEvents(t *testing.T) {
 	testkit.NoLeaks(t)
 	becomeSubreaper(t) // before Linux 6.15 the exit status can be seen until it is reaped
 	v := newVessel(t, func(s *specs.Spec) {
-		s.Process.Args = []string{"/bin/sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; exit 4"}
+		s.Process.Args = []string{"/bin/sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; (for i in 1 2 3 4 5 6 7 8; do sleep 1 & done); read end < /end; exit 4"}
 		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](5)}}
 	})
+	must(t, unix.Mkfifo(v.rootfs("end"), 0o600))
 	v.create()
 	c, lines := v.events(t, "1h")
 	v.quiet("start", v.id)
@@ -109,7 +111,8 @@ func TestRootEvents(t *testing.T) {
 	if e := expectEvent(t, lines, "pids.max"); e.Data.Count < 1 {
 		t.Errorf("got %+v", e)
 	}
-	if e := expectEvent(t, lines, "exit"); e.Data.Code == nil || *e.Data.Code != 2 || e.Data.Usage.CPU == 0 { // 2: the shell cannot fork
+	must(t, os.WriteFile(v.rootfs("end"), nil, 0)) // the container has run until now
+	if e := expectEvent(t, lines, "exit"); e.Data.Code == nil || *e.Data.Code != 4 || e.Data.Usage.CPU == 0 {
 		t.Errorf("got %+v", e)
 	}
 	if e, more := <-lines; more {
@@ -117,7 +120,7 @@ func TestRootEvents(t *testing.T) {
 	}
 	must(t, c.Wait())
 	v.reap()
-	if exit := v.exit(); exit.Code == nil || *exit.Code != 2 {
+	if exit := v.exit(); exit.Code == nil || *exit.Code != 4 {
 		t.Errorf("it was not kept: %+v", exit)
 	}
 	expectError(t, v.coracle("events", v.id), "container not running")
