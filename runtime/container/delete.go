@@ -206,10 +206,10 @@ func (s *State) clear(warn func(string, ...any)) error {
 // killPatience is how long a process may take to end that was killed.
 const killPatience = 10 * time.Second
 
-// end kills the init and waits until it is gone.
+// end kills the init and waits until it is gone, also if it is dying already.
 func (s *State) end() error {
 	pidFD, err := sys.PidfdOpen(s.PID)
-	if err != nil || !s.alive() {
+	if there, _ := s.process(); err != nil || !there {
 		sys.Close(pidFD)
 		return nil
 	}

@@ -472,7 +472,7 @@ func (e *execution) died() error {
 // explain says what went wrong in the terms of exec: a container that ends while
 // it is joined lacks this or that, but what matters is that it has ended.
 func (e *execution) explain(err error) error {
-	if !e.joined && e.ended(ending(err)) {
+	if !e.joined && (e.ended(ending(err)) || !e.state.alive()) {
 		return e.stopped()
 	}
 	if f, ok := errors.AsType[*fail.Error](err); ok {

@@ -49,7 +49,7 @@ func (s *State) Ended() *Exit {
 		return &Exit{Usage: s.Usage()}
 	}
 	defer sys.Close(pidFD)
-	if started, zombie, err := sys.ProcessStart(s.PID); err == nil && zombie && started == s.StartTime {
+	if there, ended := s.process(); there && ended {
 		if status, ok := sys.ExitStatus(pidFD, s.PID); ok {
 			e := s.ended(syscall.WaitStatus(status))
 			e.Time = time.Time{} // some time ago
@@ -83,7 +83,7 @@ func (s Store) Wait(id string, limit time.Duration) (*Exit, error) {
 		return s.tooLate(id)
 	}
 	defer sys.Close(pidFD)
-	if started, _, err := sys.ProcessStart(state.PID); err != nil || started != state.StartTime {
+	if there, _ := state.process(); !there {
 		return s.tooLate(id)
 	}
 	milliseconds := -1
@@ -95,7 +95,11 @@ func (s Store) Wait(id string, limit time.Duration) (*Exit, error) {
 		return nil, &fail.Error{Where: id, Doing: "wait for its end", Err: err}
 	}
 	if ready < 0 {
-		return nil, &fail.Error{Where: id, Doing: "wait for its end: it still is " + string(state.Now()) + " after " + limit.String()}
+		now := string(state.Now())
+		if now == string(Stopped) {
+			now = "dying"
+		}
+		return nil, &fail.Error{Where: id, Doing: "wait for its end: it still is " + now + " after " + limit.String()}
 	}
 	status, ok := sys.ExitStatus(pidFD, state.PID)
 	if !ok {

@@ -340,13 +340,20 @@ func (s *State) remove() error {
 	return nil
 }
 
-// alive tells whether the init is the process that it was, and not a zombie.
-func (s *State) alive() bool {
+// process tells whether the init still is the process that it was, and whether it is
+// a zombie or about to be one.
+func (s *State) process() (there, ended bool) {
 	if s.PID <= 0 {
-		return false
+		return false, true
 	}
-	started, zombie, err := sys.ProcessStart(s.PID)
-	return err == nil && !zombie && started == s.StartTime
+	started, ended, err := sys.ProcessStart(s.PID)
+	return err == nil && started == s.StartTime, ended
+}
+
+// alive tells whether the init is the process that it was, and can still run.
+func (s *State) alive() bool {
+	there, ended := s.process()
+	return there && !ended
 }
 
 // Now asks the kernel for the container's status.

@@ -5,6 +5,7 @@ package root_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/testkit"
 )
 
@@ -133,6 +135,49 @@ func TestRootKillSignals(t *testing.T) {
 		v.quiet("kill", "--all", v.id, "9")
 		v.quiet("delete", v.id)
 	}
+}
+
+// TestRootDying: the init of a PID namespace is not gone before all others of it are
+// reaped, but it runs nothing any more: the container is stopped, and delete waits.
+func TestRootDying(t *testing.T) {
+	testkit.NoLeaks(t)
+	becomeSubreaper(t) // what exec leaves is ours to reap, in our own time
+	v := sleeping(t)
+	file := filepath.Join(t.TempDir(), "pid")
+	v.quiet("exec", "--detach", "--pid-file", file, v.id, "sleep", "1000")
+	other, init := atoi(t, readFile(file)), v.pid()
+	pidFD, err := sys.PidfdOpen(init)
+	must(t, err)
+	defer sys.Close(pidFD)
+	v.quiet("kill", v.id, "KILL")
+	waitFor(t, "end", func() bool { return v.status().Status == specs.StateStopped })
+	if got := v.coracle("exec", v.id, "true"); got.code != 255 || !strings.Contains(got.stderr, "cannot exec in a stopped container") {
+		t.Errorf("got %+v", got)
+	}
+	expectError(t, v.coracle("kill", v.id, "TERM"), "container not running")
+	expectError(t, v.coracle("wait", "--timeout", "20ms", v.id), "it still is dying after 20ms")
+	if exit := v.exit(); exit.Code != nil {
+		t.Errorf("got %+v", exit)
+	}
+	c := v.command("delete", v.id)
+	c.Stderr = os.Stderr
+	must(t, c.Start())
+	waitFor(t, "delete", func() bool { // it has begun
+		_, err := os.Lstat(filepath.Join(v.state, v.id, "config.json"))
+		return errors.Is(err, os.ErrNotExist)
+	})
+	if ready, err := sys.Wait(100, pidFD); err != nil || ready >= 0 {
+		t.Errorf("the init is gone: %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(v.state, v.id, "state.json")); err != nil {
+		t.Error("delete has not waited")
+	}
+	_, err = unix.Wait4(other, nil, 0, nil)
+	must(t, err)
+	must(t, c.Wait())
+	v.expectGone()
+	_, err = unix.Wait4(init, nil, 0, nil)
+	must(t, err)
 }
 
 // TestRootKillAll: with a PID namespace that is not its own, a container's
