@@ -260,8 +260,7 @@ func (m *maker) journal(h *plan.HostStep, raw []byte) error {
 	return nil
 }
 
-// before takes the host steps that stand before the process, and those that it does
-// not wait for.
+// before takes the host steps that stand before the process.
 func (m *maker) before(image *launch.Image) error {
 	m.options.Trace.Phase("cgroup")
 	for i := 0; i < len(m.plan.Host); i++ {
@@ -284,6 +283,7 @@ func (m *maker) before(image *launch.Image) error {
 			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
 		case plan.SendInputs:
+			m.options.Trace.Phase("namespaces and mounts")
 			m.sendInputs()
 		default:
 			err = m.open(h)
@@ -292,7 +292,6 @@ func (m *maker) before(image *launch.Image) error {
 			return hostError(h, err)
 		}
 	}
-	m.options.Trace.Phase("namespaces and mounts")
 	return nil
 }
 

@@ -78,7 +78,6 @@ func (c *compiler) makeCgroups() {
 	}
 	c.cgroupOps(AtSpawn, g.Make, false)
 	c.cgroupOps(AtSpawn, g.Adopt, false)
-	c.limitsAt = len(c.plan.Host)
 	c.cgroupOps(AtSpawn, g.Limit, false)
 	c.delegate()
 }

@@ -70,16 +70,11 @@ func (c *compiler) startWith(n int) {
 }
 
 // inputs puts the opening of descriptors where it belongs, whichever phase wants
-// it, and gives the messages their lengths. The program can go on with what is sent
-// while the cgroups get their limits.
+// it, and gives the messages their lengths.
 func (c *compiler) inputs() {
-	late := append(c.opens[c.early:len(c.opens):len(c.opens)], HostStep{At: c.sentAt, Do: SendInputs, Doing: "send what has been opened"})
-	at := len(c.plan.Host)
-	if c.sentAt == AtSpawn {
-		at = c.limitsAt
-	}
-	c.plan.Host = slices.Insert(c.plan.Host, at, late...)
 	c.startWith(c.early)
+	c.plan.Host = append(c.plan.Host, c.opens[c.early:]...)
+	c.host(HostStep{At: c.sentAt, Do: SendInputs, Doing: "send what has been opened"})
 	c.plan.Messages = len(c.received)
 	c.foreign[0] = prog.Int(3 + c.PreserveFDs + c.early)
 	next := c.early

@@ -224,7 +224,6 @@ type compiler struct {
 	early          int        // inputs that the process starts with; the rest is sent
 	sentAt         prog.Mark  // AtSpawn: unasked
 	received       []received // the messages that they come in
-	limitsAt       int        // index in plan.Host: limits, when all cgroups are made
 	foreign        []prog.Arg // arguments of the step that closes what the caller has left open
 	kept           int        // inputs that are needed after all is made: the first ones
 	files          prog.Arg   // what RLIMIT_NOFILE was
