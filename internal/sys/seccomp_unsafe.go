@@ -32,6 +32,23 @@ type SeccompAnswer struct {
 // SeccompContinue lets the call happen.
 const SeccompContinue = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 
+// seccompSetFlags is SECCOMP_IOCTL_NOTIF_SET_FLAGS, linux/seccomp.h.
+const seccompSetFlags = 0x40082104
+
+// SeccompPrompt has the calling thread run as soon as a call comes to the listener,
+// before whoever makes it and on the same CPU. The thread becomes a real-time one,
+// which nothing takes back. It takes Linux 6.6 and CAP_SYS_NICE.
+func SeccompPrompt(listener int) error {
+	err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Flags: unix.SCHED_FLAG_RESET_ON_FORK, Priority: 1}, 0)
+	if err != nil {
+		return err
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), seccompSetFlags, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 // SeccompReceive waits for a call at a listener. ENOENT is one whose process is
 // gone meanwhile.
 func SeccompReceive(listener int) (c SeccompCall, err error) {

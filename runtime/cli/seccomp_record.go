@@ -46,7 +46,10 @@ default's action may name its newest call: newer ones stay ENOSYS. It is refused
 it has SCMP_ACT_NOTIFY, or a default that allows and conditions that forbid.
 
 Each call asks coracle and so takes longer, and a program in the container cannot
-have a listener of its own for seccomp. If coracle is killed, all calls fail.
+have a listener of its own for seccomp. If coracle is killed, all calls fail. A
+signal with a handler can end a call with EINTR before coracle has heard of it, also
+one that else never ends so: rarely with CAP_SYS_NICE and since Linux 6.6, often
+for ordinary users and before 5.19.
 
 examples:
   coracle seccomp record --bundle web --output web.json

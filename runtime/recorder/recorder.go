@@ -12,6 +12,7 @@ package recorder
 import (
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -59,6 +60,7 @@ func Start(recording *seccomp.Recording) (*Recorder, error) {
 	}
 	s := &server{recording: recording, sources: []source{{fd: stopped}, {listener, (*server).accept}}}
 	go func() {
+		runtime.LockOSThread() // which ends with it
 		s.serve()
 		close(r.done)
 	}()
@@ -133,13 +135,16 @@ func (s *server) accept(fd int) bool {
 func (s *server) receive(conn int) bool {
 	n, fds, err := sys.Receive(conn, make([]byte, 4096))
 	for _, fd := range fds {
+		sys.SeccompPrompt(fd) // who cannot have that loses more calls to signals
 		s.sources = append(s.sources, source{fd, (*server).answer})
 	}
 	return err == nil && n > 0
 }
 
 // answer answers one call. A listener is at its end when the last process with its
-// filter is gone; ENOENT is a process that was killed while it asked.
+// filter is gone; ENOENT is a process that was killed while it asked, or, without
+// WAIT_KILLABLE_RECV, got a signal. One that gets it before its call is received is
+// never seen here: it gets EINTR, or makes the call again and is asked about again.
 func (s *server) answer(listener int) bool {
 	c, err := sys.SeccompReceive(listener)
 	if err != nil {

@@ -48,13 +48,18 @@ func (m manager) hears(limit time.Duration) string {
 	return string(buf[:n])
 }
 
-// speaking makes a container that can send datagrams: with the machine's perl. The
-// script sends by say.
+// speaking makes a container that can send datagrams. The script sends by say.
 func speaking(t testing.TB, script string) vessel {
 	t.Helper()
+	return withPerl(t, "-MSocket", "-e",
+		`sub say { socket(S, PF_UNIX, SOCK_DGRAM, 0); send(S, $_[0], 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die "send: $!" } `+script)
+}
+
+// withPerl makes a container that runs the machine's perl.
+func withPerl(t testing.TB, arguments ...string) vessel {
+	t.Helper()
 	testkit.Need(t, testkit.Tool("perl"))
-	v := newVessel(t, mount("/usr", "bind", "/usr", "rbind", "ro"), testkit.Args("/usr/bin/perl", "-MSocket", "-e",
-		`sub say { socket(S, PF_UNIX, SOCK_DGRAM, 0); send(S, $_[0], 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die "send: $!" } `+script))
+	v := newVessel(t, mount("/usr", "bind", "/usr", "rbind", "ro"), mount("/tmp", "tmpfs", "tmpfs"), testkit.Args(append([]string{"/usr/bin/perl"}, arguments...)...))
 	for _, name := range []string{"lib", "lib64"} {
 		must(t, os.Symlink("usr/"+name, v.rootfs(name)))
 	}
