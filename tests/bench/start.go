@@ -194,8 +194,9 @@ func writeDockerBundle(dir string) (size int64, err error) {
 	err = editConfig(path, func(config map[string]any) {
 		config["root"] = map[string]any{"path": "rootfs"}
 		config["process"].(map[string]any)["args"] = []string{"/tiny"}
-		config["linux"].(map[string]any)["seccomp"] = profile
-		delete(config, "hooks") // docker's own program sets up the network
+		linux := config["linux"].(map[string]any)
+		linux["seccomp"], linux["cgroupsPath"] = profile, "/coracle-bench" // not below a cgroup that would stay
+		delete(config, "hooks")                                            // docker's own program sets up the network
 		for _, m := range config["mounts"].([]any) {
 			if mount := m.(map[string]any); mount["type"] == "bind" {
 				mount["source"] = file
