@@ -16,7 +16,7 @@ import (
 // harmless are the calls of coracle itself that change nothing but the process
 // that makes them. What opens and writes files is looked at more closely.
 var harmless = strings.Fields(`
-	arch_prctl brk clock_gettime close epoll_create1 epoll_ctl epoll_pwait eventfd2 exit exit_group
+	arch_prctl brk clock_gettime close epoll_create1 epoll_ctl epoll_pwait eventfd2 exit exit_group faccessat faccessat2
 	fcntl flock fstat fstatfs futex getdents64 getegid geteuid getgid getpgid getpid getppid getrandom gettid getuid
 	lseek madvise mincore mmap mprotect munmap nanosleep newfstatat pidfd_open pipe2 poll ppoll pread64
 	read readlink readlinkat recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask rt_sigreturn
