@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -39,6 +40,7 @@ func TestRootExecTerminal(t *testing.T) {
 	p.expects("got hello\r\n")
 	p.types("\x03")
 	p.expects("interrupted")
+	time.Sleep(300 * time.Millisecond) // until the shell reads again: a signal right before that waits for a line
 	p.resize(40, 120)
 	must(t, c.Process.Signal(syscall.SIGWINCH))
 	p.expects("resized 40 120")
