@@ -182,10 +182,7 @@ func (o Options) checkPreserved() error {
 func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
 	s.OCIVersion, s.Annotations, s.Created = c.Version, c.Annotations, time.Now().UTC()
 	s.Bundle, _ = filepath.Abs(o.Bundle)
-	s.Rootfs = c.Root.Path
-	if !filepath.IsAbs(s.Rootfs) {
-		s.Rootfs = filepath.Join(s.Bundle, s.Rootfs)
-	}
+	s.Rootfs = rootfs(s.Bundle, &c.Spec)
 	if p.Listener != 0 {
 		s.Agent = &Agent{Socket: c.Linux.Seccomp.ListenerPath, Metadata: c.Linux.Seccomp.ListenerMetadata}
 	}
@@ -203,6 +200,14 @@ func (s *State) describe(o Options, c *config.Config, p *plan.Plan) {
 	for _, ns := range c.Linux.Namespaces {
 		s.OwnPIDs = s.OwnPIDs || ns.Type == specs.PIDNamespace && ns.Path == ""
 	}
+}
+
+// rootfs is root.path on the host.
+func rootfs(bundle string, spec *specs.Spec) string {
+	if filepath.IsAbs(spec.Root.Path) {
+		return spec.Root.Path
+	}
+	return filepath.Join(bundle, spec.Root.Path)
 }
 
 // A maker is one run of Create.

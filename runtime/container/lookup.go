@@ -31,10 +31,7 @@ func LookUp(bundle string, spec *specs.Spec) (refused []error) {
 	if spec.Linux == nil {
 		spec = &specs.Spec{Root: spec.Root, Process: spec.Process, Mounts: spec.Mounts, Linux: &specs.Linux{}}
 	}
-	dir := spec.Root.Path
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(bundle, dir)
-	}
+	dir := rootfs(bundle, spec)
 	root, err := sys.Open(dir, linux.O_PATH|linux.O_DIRECTORY)
 	if err != nil {
 		return nil // the plan says so
