@@ -82,7 +82,7 @@ cni-plugins/masq    pure         : …/internal/netlink …/internal/sys/linux
 cni-plugins/bridge  pure         : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq
 cni-plugins/ipam    pure         : …/cni-plugins/plugin
 cni-plugins/ipam/ledger          : …/internal/fail …/internal/sys …/cni-plugins/plugin …/cni-plugins/ipam
-cni-plugins/ipam/delegate        : …/internal/fail …/cni-plugins/plugin …/cni-plugins/hostlocal
+cni-plugins/ipam/delegate        : …/internal/fail …/internal/sys …/cni-plugins/plugin …/cni-plugins/hostlocal
 cni-plugins/hostlocal            : …/internal/fail …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/ipam …/cni-plugins/ipam/ledger
 cni-plugins/netns                : …/internal/sys
 cni-plugins/apply                : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys …/internal/sys/linux …/cni-plugins/plan …/cni-plugins/netns
