@@ -40,7 +40,8 @@ func ReadLine(buf []byte, path string) ([]byte, error) {
 	}
 }
 
-// ReadOwned is [ReadInto] that also tells who owns the file.
+// ReadOwned appends a file to buf that is replaced, never changed, so that it is read at
+// once, and tells who owns it.
 func ReadOwned(buf []byte, path string) (data []byte, uid int, err error) {
 	fd, err := openFile(path, unix.O_RDONLY)
 	if err != nil {
@@ -51,8 +52,9 @@ func ReadOwned(buf []byte, path string) (data []byte, uid int, err error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return buf, 0, err
 	}
-	data, err = ReadRest(buf, fd)
-	return data, int(st.Uid), err
+	data = append(buf, make([]byte, st.Size)...)
+	n, err := unix.Read(fd, data[len(buf):])
+	return data[:len(buf)+max(n, 0)], int(st.Uid), err
 }
 
 // ReadRest appends everything from the file's position on to buf.

@@ -3,11 +3,7 @@
 
 package sys
 
-import (
-	"strconv"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Unlinked tells whether the directory that fd refers to has been removed.
 func Unlinked(fd int) (bool, error) {
@@ -19,20 +15,11 @@ func Unlinked(fd int) (bool, error) {
 // ProcessStart returns when a process started, in clock ticks since boot, and
 // whether it runs no more: it waits to be reaped, or its only thread is on the way
 // there, which takes the init of a PID namespace until all others of that are
-// reaped. /proc/PID/stat, proc_pid_stat(5).
+// reaped.
 func ProcessStart(pid int) (ticks uint64, ended bool, err error) {
 	const exiting = 0x4 // PF_EXITING of linux/sched.h
-	fields, err := statFields(pid)
-	if err != nil {
-		return 0, false, err
-	}
-	ticks, err = strconv.ParseUint(string(fields[19]), 10, 64)
-	if err != nil {
-		return 0, false, err
-	}
-	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
-	alone := string(fields[17]) == "1"
-	return ticks, fields[0][0] == 'Z' || fields[0][0] == 'X' || alone && flags&exiting != 0, err
+	s, err := readStat(pid)
+	return s.start, s.state == "Z" || s.state == "X" || s.threads == 1 && s.flags&exiting != 0, err
 }
 
 // ReplaceFile puts a file of this content in place below dirFD, whole or not at

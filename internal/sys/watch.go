@@ -34,34 +34,47 @@ func ExitStatus(pidFD, pid int) (status unix.WaitStatus, ok bool) {
 // Alive tells whether the process of a pidfd is there, be it as a zombie.
 func Alive(pidFD int) bool { return unix.PidfdSendSignal(pidFD, 0, nil, 0) == nil }
 
-// zombieStatus reads the exit status from /proc/PID/stat, proc_pid_stat(5); only
-// those who may trace the process are shown it.
+// zombieStatus reads the exit status from /proc/PID/stat; only those who may trace
+// the process are shown it.
 func zombieStatus(pid int) (uint32, error) {
-	const exitCode = 49 // field 52, counted from the state, which is 3
-	fields, err := statFields(pid)
-	if err != nil {
-		return 0, err
+	s, err := readStat(pid)
+	if err == nil && s.state != "Z" {
+		err = unix.ESRCH
 	}
-	if len(fields) <= exitCode || fields[0][0] != 'Z' {
-		return 0, unix.ESRCH
-	}
-	code, err := strconv.ParseUint(string(fields[exitCode]), 10, 32)
-	return uint32(code), err
+	return uint32(s.exitCode), err
 }
 
-// statFields returns the fields of /proc/PID/stat from the state on.
-func statFields(pid int) ([][]byte, error) {
+// A stat is some of /proc/PID/stat, proc_pid_stat(5).
+type stat struct {
+	state                           string
+	flags, threads, start, exitCode uint64
+}
+
+// readStat is called for every container of a list, and allocates little.
+func readStat(pid int) (s stat, err error) {
 	data, err := ReadLine(make([]byte, 0, 1024), "/proc/"+strconv.Itoa(pid)+"/stat")
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	// The command's name may hold anything; what follows the last ")" does not.
-	_, rest, ok := bytes.Cut(data[max(0, bytes.LastIndexByte(data, ')')):], []byte(" "))
-	fields := bytes.Fields(rest)
-	if !ok || len(fields) < 20 {
-		return nil, unix.EINVAL
+	_, rest, _ := bytes.Cut(bytes.TrimSpace(data[max(0, bytes.LastIndexByte(data, ')')):]), []byte(" "))
+	for field := 3; field <= 52 && err == nil; field++ {
+		var text []byte
+		text, rest, _ = bytes.Cut(rest, []byte(" "))
+		switch field {
+		case 3:
+			s.state = string(text)
+		case 9:
+			s.flags, err = strconv.ParseUint(string(text), 10, 32)
+		case 20:
+			s.threads, err = strconv.ParseUint(string(text), 10, 32)
+		case 22:
+			s.start, err = strconv.ParseUint(string(text), 10, 64)
+		case 52:
+			s.exitCode, err = strconv.ParseUint(string(text), 10, 32)
+		}
 	}
-	return fields, nil
+	return s, err
 }
 
 // Poll waits until one of the descriptors has one of its events, or for the time

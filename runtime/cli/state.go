@@ -11,8 +11,8 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coracle-oci/coracle/internal/command"
 	"github.com/coracle-oci/coracle/runtime/container"
@@ -31,10 +31,12 @@ type report struct {
 	Owner       string            `json:"owner"`
 	Exit        *container.Exit   `json:"exit,omitempty"`
 	Scope       string            `json:"systemd-scope,omitempty"` // crun's key
+
+	uid int // Owner's
 }
 
-func describe(s *container.State) report {
-	r := report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, "", nil, ""}
+func describe(s *container.State) *report {
+	r := &report{s.OCIVersion, s.ID, s.PID, s.Now(), s.Bundle, s.Rootfs, s.Created, s.Annotations, "", nil, "", s.UID()}
 	if s.Unit != nil {
 		r.Scope = s.Unit.Name
 	}
@@ -46,7 +48,7 @@ func describe(s *container.State) report {
 
 // encode is json.Marshal without learning the type by reflection, which takes as
 // long as all else that state does. A test compares the two.
-func (r report) encode() []byte {
+func (r *report) encode() []byte {
 	b := []byte{'{'}
 	raw := func(name string, value any) {
 		text, err := json.Marshal(value) // of strings and numbers, but for what few containers have
@@ -132,46 +134,69 @@ exit status:
 			if err != nil {
 				return err
 			}
-			states, err := s.List()
-			if err != nil {
-				return err
+			if c.Bool("quiet") {
+				return printIDs(s)
 			}
-			return printList(states, c.String("format"), c.Bool("quiet"))
+			return printList(s, c.String("format"))
 		},
 	}
 }
 
-func printList(states []*container.State, format string, quiet bool) error {
-	if quiet {
-		for _, s := range states {
-			fmt.Println(s.ID)
-		}
-		return nil
+func printIDs(s container.Store) error {
+	states, err := s.List()
+	for _, state := range states {
+		fmt.Println(state.ID)
 	}
+	return err
+}
+
+func printList(s container.Store, format string) error {
 	if err := checkFormat(format); err != nil {
 		return err
 	}
-	list, owners := make([]report, 0, len(states)), map[int]string{}
-	for _, s := range states {
-		r, known := describe(s), false
-		if r.Owner, known = owners[s.UID()]; !known {
-			r.Owner = owner(s.UID())
-			owners[s.UID()] = r.Owner
+	list, err := container.Each(s, describe)
+	if err != nil {
+		return err
+	}
+	owners := map[int]string{}
+	for _, r := range list {
+		known := false
+		if r.Owner, known = owners[r.uid]; !known {
+			r.Owner = owner(r.uid)
+			owners[r.uid] = r.Owner
 		}
-		list = append(list, r)
 	}
 	if format == "json" {
 		return printCompact(list)
 	}
-	var text bytes.Buffer // the writer writes each cell for itself
-	w := tabwriter.NewWriter(&text, 12, 1, 3, ' ', 0)
-	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
+	rows := [][]string{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}}
 	for _, r := range list {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.PID, r.Status, oneLine(r.Bundle), r.Created.Format(time.RFC3339Nano), r.Owner)
+		rows = append(rows, []string{r.ID, strconv.Itoa(r.PID), string(r.Status), oneLine(r.Bundle), r.Created.Format(time.RFC3339Nano), r.Owner})
 	}
-	w.Flush()
-	_, err := os.Stdout.Write(text.Bytes())
+	_, err = os.Stdout.Write(columns(rows))
 	return err
+}
+
+// columns writes what package text/tabwriter would, in a sixth of the time: it is what
+// one CPU does alone of a long list.
+func columns(rows [][]string) (text []byte) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell)+3, 12)
+		}
+	}
+	for _, row := range rows {
+		last := len(row) - 1
+		for i, cell := range row[:last] {
+			text = append(text, cell...)
+			for range widths[i] - utf8.RuneCountInString(cell) {
+				text = append(text, ' ')
+			}
+		}
+		text = append(append(text, row[last]...), '\n')
+	}
+	return text
 }
 
 // oneLine keeps a bundle's name from breaking the table.

@@ -17,7 +17,7 @@ import (
 // encoding/json longer than all that kill does. A test compares the two. Keys that
 // are not known are of a newer coracle, and are skipped.
 func (s *State) decode(data []byte) error {
-	r := &stateReader{tokens: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	r := &stateReader{tokens: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))}
 	r.object(func(name string) {
 		switch name {
 		case "version":
@@ -53,6 +53,10 @@ func (s *State) decode(data []byte) error {
 				s.Cgroups = append(s.Cgroups, dir)
 			})
 		case "steps":
+			if s.lock < 0 { // they are for start and for encode
+				r.value()
+				return
+			}
 			s.Steps = make([]Step, 0, 16)
 			r.array(func() { s.Steps = append(s.Steps, r.step()) })
 		case "ownPids":

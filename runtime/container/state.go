@@ -64,7 +64,7 @@ type State struct {
 	Groups      []string          `json:"groups,omitempty"`  // of resctrl, that go with it
 	Unit        *Unit             `json:"unit,omitempty"`    // the scope that systemd has made of them
 	Hooks       *specs.Hooks      `json:"hooks,omitempty"`   // startContainer, poststart and poststop
-	Steps       []Step            `json:"steps"`             // of the launch program, those after the gate of start
+	Steps       []Step            `json:"steps"`             // of the launch program, those after the gate of start; read under a lock only
 	OwnPIDs     bool              `json:"ownPids"`           // it has a PID namespace, so all end with the init
 	Agent       *Agent            `json:"agent,omitempty"`   // of a seccomp filter that has one
 	NoPivot     bool              `json:"noPivot,omitempty"` // exec has to know how it was made
@@ -413,36 +413,6 @@ func (s *State) OCI(status Status, pid int) specs.State {
 		pid = 0
 	}
 	return specs.State{Version: s.OCIVersion, ID: s.ID, Status: specs.ContainerState(status), Pid: pid, Bundle: s.Bundle, Annotations: s.Annotations}
-}
-
-// ids returns the names of all containers, sorted.
-func (s Store) ids() ([]string, error) {
-	entries, err := os.ReadDir(s.Root)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, &fail.Error{Where: "--root", Doing: "list the states", Err: err}
-	}
-	var ids []string
-	for _, e := range entries {
-		if e.IsDir() && CheckID(e.Name()) == nil {
-			ids = append(ids, e.Name())
-		}
-	}
-	return ids, nil
-}
-
-// List returns all containers that can be read, by id.
-func (s Store) List() ([]*State, error) {
-	ids, err := s.ids()
-	if err != nil {
-		return nil, err
-	}
-	list, buf := make([]*State, 0, len(ids)), make([]byte, 0, stateSize)
-	for _, id := range ids {
-		if state, err := s.open(id, Unlocked, buf); err == nil {
-			list = append(list, state)
-		}
-	}
-	return list, nil
 }
 
 // UID is the owner of the container: whoever wrote its state.

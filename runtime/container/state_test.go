@@ -45,11 +45,12 @@ func TestOldStates(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := keepState(t, string(text))
-		state, err := s.Open("old", Unlocked)
+		state, err := s.Open("old", Shared)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+		state.Close()
 		again, err := state.encode()
 		if err != nil || string(again) != string(text) {
 			t.Errorf("%s: lost on the way:\n%s\n%s %v", name, text, again, err)

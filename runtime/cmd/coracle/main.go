@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The coracle authors
 
 // Nothing is gained from a GOMAXPROCS that follows the cgroup: all that this program
-// does in parallel is to wait.
+// does in parallel is to wait, and to list many containers.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
