@@ -3,12 +3,14 @@
 
 package seccomp
 
+import "slices"
+
 // An Arch is one kind of system calls: an architecture of the kernel's, or one of
 // the older ones whose programs it runs too.
 type Arch struct {
 	Name   string // SCMP_ARCH_X86_64
 	Token  uint32 // AUDIT_ARCH_X86_64, linux/audit.h: what seccomp_data.arch says
-	table  *table
+	calls  []call
 	bit    uint32 // what all numbers have set: x32 shares its token with x86_64
 	enosys uint32 // where it is not 38
 }
@@ -25,29 +27,29 @@ const (
 // archs are those of the runtime-spec, in its order. Their token is the ELF
 // machine, elf.h, with the bits above.
 var archs = [...]Arch{
-	{"SCMP_ARCH_X86", 3 | tokenLittle, &x86Table, 0, 0},
-	{"SCMP_ARCH_X86_64", 62 | token64 | tokenLittle, &x86_64Table, 0, 0},
-	{"SCMP_ARCH_X32", 62 | token64 | tokenLittle, &x32Table, x32Bit, 0},
-	{"SCMP_ARCH_ARM", 40 | tokenLittle, &armTable, 0, 0},
-	{"SCMP_ARCH_AARCH64", 183 | token64 | tokenLittle, &aarch64Table, 0, 0},
-	{"SCMP_ARCH_MIPS", 8, &mipsTable, 0, 89},
-	{"SCMP_ARCH_MIPS64", 8 | token64, &mips64Table, 0, 89},
-	{"SCMP_ARCH_MIPS64N32", 8 | token64 | tokenN32, &mips64n32Table, 0, 89},
-	{"SCMP_ARCH_MIPSEL", 8 | tokenLittle, &mipsTable, 0, 89},
-	{"SCMP_ARCH_MIPSEL64", 8 | token64 | tokenLittle, &mips64Table, 0, 89},
-	{"SCMP_ARCH_MIPSEL64N32", 8 | token64 | tokenLittle | tokenN32, &mips64n32Table, 0, 89},
-	{"SCMP_ARCH_PPC", 20, &ppcTable, 0, 0},
-	{"SCMP_ARCH_PPC64", 21 | token64, &ppc64Table, 0, 0},
-	{"SCMP_ARCH_PPC64LE", 21 | token64 | tokenLittle, &ppc64Table, 0, 0},
-	{"SCMP_ARCH_S390", 22, &s390Table, 0, 0},
-	{"SCMP_ARCH_S390X", 22 | token64, &s390xTable, 0, 0},
-	{"SCMP_ARCH_PARISC", 15, &pariscTable, 0, 251},
-	{"SCMP_ARCH_PARISC64", 15 | token64, &parisc64Table, 0, 251},
-	{"SCMP_ARCH_RISCV64", 243 | token64 | tokenLittle, &riscv64Table, 0, 0},
-	{"SCMP_ARCH_LOONGARCH64", 258 | token64 | tokenLittle, &loongarch64Table, 0, 0},
-	{"SCMP_ARCH_M68K", 4, &m68kTable, 0, 0},
-	{"SCMP_ARCH_SH", 42 | tokenLittle, &shTable, 0, 0},
-	{"SCMP_ARCH_SHEB", 42, &shTable, 0, 0},
+	{"SCMP_ARCH_X86", 3 | tokenLittle, x86Calls[:], 0, 0},
+	{"SCMP_ARCH_X86_64", 62 | token64 | tokenLittle, x86_64Calls[:], 0, 0},
+	{"SCMP_ARCH_X32", 62 | token64 | tokenLittle, x32Calls[:], x32Bit, 0},
+	{"SCMP_ARCH_ARM", 40 | tokenLittle, armCalls[:], 0, 0},
+	{"SCMP_ARCH_AARCH64", 183 | token64 | tokenLittle, aarch64Calls[:], 0, 0},
+	{"SCMP_ARCH_MIPS", 8, mipsCalls[:], 0, 89},
+	{"SCMP_ARCH_MIPS64", 8 | token64, mips64Calls[:], 0, 89},
+	{"SCMP_ARCH_MIPS64N32", 8 | token64 | tokenN32, mips64n32Calls[:], 0, 89},
+	{"SCMP_ARCH_MIPSEL", 8 | tokenLittle, mipsCalls[:], 0, 89},
+	{"SCMP_ARCH_MIPSEL64", 8 | token64 | tokenLittle, mips64Calls[:], 0, 89},
+	{"SCMP_ARCH_MIPSEL64N32", 8 | token64 | tokenLittle | tokenN32, mips64n32Calls[:], 0, 89},
+	{"SCMP_ARCH_PPC", 20, ppcCalls[:], 0, 0},
+	{"SCMP_ARCH_PPC64", 21 | token64, ppc64Calls[:], 0, 0},
+	{"SCMP_ARCH_PPC64LE", 21 | token64 | tokenLittle, ppc64Calls[:], 0, 0},
+	{"SCMP_ARCH_S390", 22, s390Calls[:], 0, 0},
+	{"SCMP_ARCH_S390X", 22 | token64, s390xCalls[:], 0, 0},
+	{"SCMP_ARCH_PARISC", 15, pariscCalls[:], 0, 251},
+	{"SCMP_ARCH_PARISC64", 15 | token64, parisc64Calls[:], 0, 251},
+	{"SCMP_ARCH_RISCV64", 243 | token64 | tokenLittle, riscv64Calls[:], 0, 0},
+	{"SCMP_ARCH_LOONGARCH64", 258 | token64 | tokenLittle, loongarch64Calls[:], 0, 0},
+	{"SCMP_ARCH_M68K", 4, m68kCalls[:], 0, 0},
+	{"SCMP_ARCH_SH", 42 | tokenLittle, shCalls[:], 0, 0},
+	{"SCMP_ARCH_SHEB", 42, shCalls[:], 0, 0},
 }
 
 // FindArch returns the architecture that the spec calls name, nil if there is none.
@@ -85,24 +87,31 @@ func (a *Arch) ENOSYS() uint32 {
 // ordinary is where numbers end that are given in the order of time. ARM has calls
 // of its own behind (tools/syscalls); what is newer than a profile is before.
 func (a *Arch) ordinary() uint32 {
-	if a.table == &armTable {
+	if a.Name == "SCMP_ARCH_ARM" {
 		return 0xf0000
 	}
 	return noNumber
 }
 
+// A call is one of an architecture's: its number, without the bit of x32, and the
+// index of its name: number<<nameBits | index.
+type call uint32
+
+const nameBits = 10
+
+func (c call) number() uint32 { return uint32(c >> nameBits) }
+func (c call) name() int      { return int(c % (1 << nameBits)) }
+
 // Number returns the number of a system call.
 func (a *Arch) Number(name string) (uint32, bool) {
-	if i, ok := indexOf(name); ok {
-		return a.number(i)
+	if i := indexOf(name); i >= 0 {
+		for _, c := range a.calls {
+			if c.name() == i {
+				return c.number() | a.bit, true
+			}
+		}
 	}
 	return 0, false
-}
-
-// number is that of names[i].
-func (a *Arch) number(i int) (uint32, bool) {
-	n := a.table[i]
-	return uint32(n) | a.bit, n >= 0
 }
 
 // Full is a number as programs give it to the kernel: that of x32 has a bit which
@@ -111,50 +120,50 @@ func (a *Arch) Full(number uint32) uint32 { return number | a.bit }
 
 // NameOf returns the name of a system call, "" if it has none.
 func (a *Arch) NameOf(number uint32) string {
-	for i := range a.table {
-		if n, ok := a.number(i); ok && n == number {
-			return names[i]
+	for _, c := range a.calls {
+		if c.number()|a.bit == number {
+			return nameAt(c.name())
 		}
 	}
 	return ""
 }
 
-// indexOf finds a name in the sorted list.
-func indexOf(name string) (int, bool) {
-	low, high := 0, len(names)
-	for low < high {
-		middle := int(uint(low+high) / 2)
-		switch {
-		case names[middle] == name:
-			return middle, true
-		case names[middle] < name:
-			low = middle + 1
-		default:
-			high = middle
+// newest returns the newest call that some names are of, nil if there is none.
+func (a *Arch) newest(named func(name int) bool) *call {
+	for i := len(a.calls) - 1; i >= 0; i-- {
+		if c := a.calls[i]; c.number() < a.ordinary() && named(c.name()) {
+			return &a.calls[i]
 		}
 	}
-	return 0, false
+	return nil
 }
 
-// indexNear is indexOf for a name that may stand close behind another, as in the
-// sorted lists of engines.
-func indexNear(at int, name string) (int, bool) {
-	const near = 6
-	for i := at; i < min(at+near, len(names)); i++ {
-		if names[i] == name {
-			return i, true
+// count is how many names there are.
+const count = len(ends) - 1
+
+// nameAt returns one of names.
+func nameAt(i int) string { return names[ends[i]:ends[i+1]] }
+
+// indexOf returns the index of a name, -1 if no architecture has such a call.
+func indexOf(name string) int {
+	hash := uint32(0)
+	for i := range len(name) {
+		hash = hash*31 + uint32(name[i])
+	}
+	for ; ; hash++ {
+		i := int(places[hash%uint32(len(places))]) - 1
+		if i < 0 || nameAt(i) == name {
+			return i
 		}
 	}
-	return indexOf(name)
 }
 
 // Names returns the names of the calls that the architecture has, sorted.
 func (a *Arch) Names() []string {
-	var has []string
-	for i, n := range a.table {
-		if n >= 0 {
-			has = append(has, names[i])
-		}
+	has := make([]string, len(a.calls))
+	for i, c := range a.calls {
+		has[i] = nameAt(c.name())
 	}
+	slices.Sort(has)
 	return has
 }

@@ -26,7 +26,7 @@ import (
 func (p *Profile) Compile(where string) ([]Instruction, error) {
 	c := compiler{Profile: p}
 	// Enough for engines' profiles. Fresh memory is what compiling takes longest for.
-	c.out, c.segments, c.leaves = make([]Instruction, 0, 320), make([]segment, 0, 160), make([]leaf, 0, 128)
+	c.out, c.segments, c.decisions = make([]Instruction, 0, 320), make([]segment, 0, 160), make([]decision, 0, 16)
 	c.resolve()
 	next := c.ret(retKillProcess)
 	for i := len(p.Archs) - 1; i >= 0; i-- {
@@ -50,81 +50,131 @@ func (p *Profile) Compile(where string) ([]Instruction, error) {
 type compiler struct {
 	*Profile
 	emitter
-	uses      []use // all names of all rules, in their order
-	decisions []decision
-	// Of the section that is being made; the room serves the next one too.
-	numbers  []uint64
-	segments []segment
-	leaves   []leaf
-	tests    []test // of the decision that is being made
+	names     [count]named // what the rules say of each
+	uses      []use
+	decisions []decision // the first is the default
+	segments  []segment  // of the section that is being made; the room serves the next one too
+	little    bool       // which half of an argument lies first in that section
 }
 
-// A use is one name in one rule.
+// A named is a name of calls, in the profile or not.
+type named struct {
+	uses    int32 // the index + 1 of the first of them with conditions; 0: there is none
+	certain int32 // the index + 1 of the first rule that decides whatever arguments are
+	through int32 // the index + 1 of the first that applies through socketcall and ipc
+	fate    int16 // its decision
+	weight  uint8 // see weigh
+	known   bool  // some rule has the name
+}
+
+// A use is a name in a rule with conditions.
 type use struct {
 	rule int32
-	name int16 // an index of names; -1: no architecture has such a call
-	mux  muxed // how else the call may be asked for, if the rule applies there
+	next int32 // of the same name, in a later rule: index + 1
 }
 
 // A decision is what becomes of a call: the first of the tests that holds says,
 // else ret.
 type decision struct {
-	ret    uint32
-	tests  []test
-	little bool // which half of an argument lies first
-	made   int  // where it has been emitted; 0: nowhere yet
+	ret   uint32
+	tests []test
+	made  [2]int // where it has been emitted, the high or low half first; 0: nowhere yet
 }
 
 // A test is a rule's conditions and its action.
 type test struct {
-	conditions []Condition
+	rule       int32
 	ret        uint32
+	conditions []Condition
 }
 
 func (t test) same(o test) bool {
 	return t.ret == o.ret && slices.Equal(t.conditions, o.conditions)
 }
 
-// resolve looks up all names once.
+// resolve looks up all names once, and decides about each. It goes from the last
+// rule to the first, as that has the last word.
 func (c *compiler) resolve() {
-	n := 0
-	for i := range c.Rules {
-		n += len(c.Rules[i].Names)
-	}
-	c.uses = make([]use, 0, n)
-	for i := range c.Rules {
+	c.plain(c.Default)
+	for i := len(c.Rules) - 1; i >= 0; i-- {
 		r := &c.Rules[i]
 		through := c.throughMux(r)
-		at, ok := 0, false
 		for _, name := range r.Names {
-			u := use{name: -1, rule: int32(i)}
-			if at, ok = indexNear(at, name); ok {
-				u.name = int16(at)
+			at := indexOf(name)
+			if at < 0 {
+				continue
+			}
+			n := &c.names[at]
+			n.known = true
+			if len(r.Conditions) > 0 {
+				c.uses = append(c.uses, use{int32(i), n.uses})
+				n.uses = int32(len(c.uses))
+			} else if r.Return != c.Default {
+				n.certain = int32(i + 1)
 			}
 			if through {
-				u.mux, _ = muxOf(name)
-			}
-			if u.name >= 0 || u.mux.call != 0 {
-				c.uses = append(c.uses, u)
+				n.through = int32(i + 1)
 			}
 		}
 	}
+	for i := range c.names {
+		if n := &c.names[i]; n.certain != 0 {
+			n.fate = c.plain(c.Rules[n.certain-1].Return)
+		} else if n.uses != 0 {
+			n.fate = c.decision(c.Default, c.conditional(n))
+		}
+	}
+	c.testMuxed(indexOf("socketcall"), false, socketcalls[:])
+	c.testMuxed(indexOf("ipc"), true, ipcs[:])
+	c.often(frequent[:], 64)
+	c.often(foremost[:], 128)
+}
+
+// conditional returns the tests of the rules that have a name.
+func (c *compiler) conditional(n *named) (tests []test) {
+	for at := n.uses; at != 0; at = c.uses[at-1].next {
+		i := c.uses[at-1].rule
+		tests = append(tests, test{i, c.Rules[i].Return, c.Rules[i].Conditions})
+	}
+	return tests
+}
+
+// testMuxed decides about a call through which others are asked for.
+func (c *compiler) testMuxed(name int, ipc bool, others []string) {
+	n := &c.names[name]
+	if n.certain != 0 {
+		return
+	}
+	tests := c.conditional(n)
+	for call, other := range others {
+		if other == "" {
+			continue
+		}
+		if rule := c.names[indexOf(other)].through - 1; rule >= 0 {
+			tests = append(tests, test{rule, c.Rules[rule].Return, []Condition{muxed{ipc, uint8(call)}.condition()}})
+		}
+	}
+	slices.SortStableFunc(tests, func(a, b test) int { return int(a.rule - b.rule) })
+	n.fate = c.decision(c.Default, tests)
 }
 
 // decision returns the index of a decision; those that are the same are one.
-func (c *compiler) decision(ret uint32, tests []test, little bool) int {
+func (c *compiler) decision(ret uint32, tests []test) int16 {
+	// What says the same as the default need not be asked at the end.
+	for len(tests) > 0 && tests[len(tests)-1].ret == ret {
+		tests = tests[:len(tests)-1]
+	}
 	for i := range c.decisions {
-		d := &c.decisions[i]
-		if d.ret == ret && (len(tests) == 0 || d.little == little) && slices.EqualFunc(d.tests, tests, test.same) {
-			return i
+		if d := &c.decisions[i]; d.ret == ret && len(d.tests) == len(tests) && slices.EqualFunc(d.tests, tests, test.same) {
+			return int16(i)
 		}
 	}
-	c.decisions = append(c.decisions, decision{ret: ret, tests: slices.Clone(tests), little: little})
-	return len(c.decisions) - 1
+	c.decisions = append(c.decisions, decision{ret: ret, tests: tests})
+	return int16(len(c.decisions) - 1)
 }
 
 // plain is the decision for calls whose arguments do not count.
-func (c *compiler) plain(ret uint32) int { return c.decision(ret, nil, false) }
+func (c *compiler) plain(ret uint32) int16 { return c.decision(ret, nil) }
 
 // shares tells whether the profile has the architecture that a shares its token with.
 func (c *compiler) shares(a *Arch) bool {
@@ -133,7 +183,7 @@ func (c *compiler) shares(a *Arch) bool {
 
 // section emits the search of all calls with the token of an architecture.
 func (c *compiler) section(a *Arch) int {
-	c.segments = c.segments[:0]
+	c.segments, c.little = c.segments[:0], a.little()
 	if a.bit != 0 {
 		c.cover(0, c.plain(retKillProcess))
 	}
@@ -151,44 +201,44 @@ func (c *compiler) section(a *Arch) int {
 	}
 	c.weigh(a)
 	c.join()
-	c.follow(c.search(c.leaves))
+	c.follow(c.search(c.segments))
 	return c.put(Instruction{Code: opLoad, K: offsetNumber})
 }
 
-// A segment is a range of numbers, up to the next one's, that fare alike.
+// A segment is a range of numbers, up to the next one's, that fare alike, but for
+// one of them if there is an exception.
 type segment struct {
-	from     uint32
-	weight   int32
-	decision int32
+	from      uint32
+	number    uint32 // of the exception
+	weight    int32
+	decision  int16
+	exception int16 // the decision for number; -1: there is none
 }
 
 // cover appends a segment, unless the one before says the same.
-func (c *compiler) cover(from uint32, decision int) {
-	if n := len(c.segments); n == 0 || int(c.segments[n-1].decision) != decision {
-		c.segments = append(c.segments, segment{from, 1, int32(decision)})
+func (c *compiler) cover(from uint32, decision int16) {
+	if n := len(c.segments); n == 0 || c.segments[n-1].decision != decision {
+		c.segments = append(c.segments, segment{from: from, weight: 1, decision: decision, exception: -1})
 	}
 }
 
 // cut appends the segments of one architecture.
 func (c *compiler) cut(a *Arch) {
-	last := c.sort(a)
-	byNumber := c.numbers
-	f := filler{compiler: c, next: uint64(a.bit), last: last, limit: uint64(a.ordinary()), known: c.plain(c.Default)}
+	f := filler{compiler: c, next: uint64(a.bit), last: -1, limit: uint64(a.ordinary()), known: c.plain(c.Default)}
 	f.newer = f.known
-	if c.enosys() && last >= 0 {
-		f.newer = c.plain(retErrno | a.ENOSYS())
+	if newest := a.newest(func(name int) bool { return c.names[name].known }); newest != nil {
+		f.last = int64(newest.number() | a.bit)
+		if c.enosys() {
+			f.newer = c.plain(retErrno | a.ENOSYS())
+		}
 	}
-	for len(byNumber) > 0 {
-		number, n := byNumber[0]>>32, 1
-		for n < len(byNumber) && byNumber[n]>>32 == number {
-			n++
+	for _, call := range a.calls {
+		if fate := c.names[call.name()].fate; fate != 0 {
+			number := call.number() | a.bit
+			f.fill(uint64(number))
+			c.cover(number, fate)
+			f.next = uint64(number) + 1
 		}
-		if d := c.decide(a, uint32(number), byNumber[:n]); d >= 0 {
-			f.fill(number)
-			c.cover(uint32(number), d)
-			f.next = number + 1
-		}
-		byNumber = byNumber[n:]
 	}
 	if a.Token == x86_64Token && a.bit == 0 {
 		f.fill(x32Bit)
@@ -203,7 +253,7 @@ type filler struct {
 	next         uint64 // the first that is not covered
 	last         int64  // of the newest call that the profile names
 	limit        uint64 // where numbers begin that are never newer
-	known, newer int    // decisions
+	known, newer int16  // decisions
 }
 
 // fill covers all up to a number.
@@ -220,66 +270,4 @@ func (f *filler) fill(to uint64) {
 		f.cover(uint32(f.next), f.known)
 		f.next = to
 	}
-}
-
-// sort lists the uses of calls that an architecture has, by number and then by
-// rule: number<<32 | index of uses. last is the newest call.
-func (c *compiler) sort(a *Arch) (last int64) {
-	list := slices.Grow(c.numbers[:0], len(c.uses))
-	last = -1
-	socketcall, hasSocketcall := a.Number("socketcall")
-	ipc, hasIPC := a.Number("ipc")
-	for i := range c.uses {
-		u := &c.uses[i]
-		if u.name >= 0 {
-			if n, ok := a.number(int(u.name)); ok {
-				list = append(list, uint64(n)<<32|uint64(i))
-				if n < a.ordinary() {
-					last = max(last, int64(n))
-				}
-			}
-		}
-		switch {
-		case u.mux.call == 0:
-		case u.mux.ipc && hasIPC:
-			list = append(list, uint64(ipc)<<32|uint64(i))
-		case !u.mux.ipc && hasSocketcall:
-			list = append(list, uint64(socketcall)<<32|uint64(i))
-		}
-	}
-	slices.Sort(list)
-	c.numbers = list
-	return last
-}
-
-// decide returns the decision for a call from the uses of its number, -1 for the
-// default.
-func (c *compiler) decide(a *Arch, number uint32, uses []uint64) int {
-	tests := c.tests[:0]
-	for _, packed := range uses {
-		u := &c.uses[uint32(packed)]
-		r := &c.Rules[u.rule]
-		direct := false
-		if u.name >= 0 {
-			n, ok := a.number(int(u.name))
-			direct = ok && n == number
-		}
-		switch {
-		case !direct:
-			tests = append(tests, test{conditions: []Condition{u.mux.condition()}, ret: r.Return})
-		case len(r.Conditions) > 0:
-			tests = append(tests, test{conditions: r.Conditions, ret: r.Return})
-		case r.Return != c.Default:
-			return c.plain(r.Return)
-		}
-	}
-	c.tests = tests
-	// What says the same as the default need not be asked at the end.
-	for len(tests) > 0 && tests[len(tests)-1].ret == c.Default {
-		tests = tests[:len(tests)-1]
-	}
-	if len(tests) == 0 {
-		return -1
-	}
-	return c.decision(c.Default, tests, a.little())
 }

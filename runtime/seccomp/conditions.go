@@ -33,13 +33,13 @@ func (c *compiler) test(d *decision) int {
 		yes := place(c.ret(d.tests[i-1].ret))
 		if arg, list := spans(d.tests[:i]); len(list) > 1 {
 			i -= len(list)
-			next = c.among(arg, d.little, union(list), yes, next)
+			next = c.among(arg, c.little, union(list), yes, next)
 			continue
 		}
 		i--
 		conditions := d.tests[i].conditions
 		for n := len(conditions) - 1; n >= 0; n-- {
-			yes = c.condition(&conditions[n], d.little, yes, next)
+			yes = c.condition(&conditions[n], c.little, yes, next)
 		}
 		next = yes
 	}

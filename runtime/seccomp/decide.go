@@ -3,6 +3,8 @@
 
 package seccomp
 
+import "slices"
+
 // A Verdict is what the rules mean for one call.
 type Verdict struct {
 	Return uint32
@@ -90,12 +92,8 @@ func (p *Profile) hasToken(token uint32) bool {
 
 // names tells whether a rule names a call.
 func (r *Rule) names(a *Arch, number uint32) bool {
-	for _, name := range r.Names {
-		if n, ok := a.Number(name); ok && n == number {
-			return true
-		}
-	}
-	return false
+	name := a.NameOf(number)
+	return name != "" && slices.Contains(r.Names, name)
 }
 
 func (r *Rule) hold(d Data) bool {
@@ -141,14 +139,13 @@ func (p *Profile) enosys() bool {
 
 // last returns the number of the newest call that the profile names.
 func (p *Profile) last(a *Arch) (last uint32, ok bool) {
-	for i := range p.Rules {
-		for _, name := range p.Rules[i].Names {
-			if n, has := a.Number(name); has && n < a.ordinary() && (!ok || n > last) {
-				last, ok = n, true
-			}
-		}
+	c := a.newest(func(name int) bool {
+		return slices.ContainsFunc(p.Rules, func(r Rule) bool { return slices.Contains(r.Names, nameAt(name)) })
+	})
+	if c == nil {
+		return 0, false
 	}
-	return last, ok
+	return c.number() | a.bit, true
 }
 
 // Allows tells whether the machine's own programs may make a call, whatever those of

@@ -20,12 +20,12 @@ func randomProfile(r *rand.Rand) *specs.LinuxSeccomp {
 			s.Architectures = append(s.Architectures, specs.Arch(a.Name))
 		}
 	}
-	few := 1 + r.IntN(len(names)) // so that several rules speak of the same call
+	few := 1 + r.IntN(count) // so that several rules speak of the same call
 	for range r.IntN(40) {
 		call := specs.LinuxSyscall{}
 		call.Action, call.ErrnoRet = randomAction(r)
 		for range 1 + r.IntN(30) {
-			call.Names = append(call.Names, names[r.IntN(few)])
+			call.Names = append(call.Names, nameAt(r.IntN(few)))
 		}
 		if r.IntN(2) == 0 {
 			for range r.IntN(4) {

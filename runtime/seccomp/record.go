@@ -127,10 +127,8 @@ func (p *Profile) first(name string) int {
 
 // newest returns the names of the newest calls that are known.
 func (p *Profile) newest() (list []string) {
-	everything := Profile{Rules: []Rule{{Names: names[:]}}}
 	for _, a := range p.Archs {
-		n, _ := everything.last(a)
-		list = append(list, a.NameOf(n))
+		list = append(list, nameAt(a.newest(func(int) bool { return true }).name()))
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -175,12 +173,9 @@ func (r *Recording) note(a *Arch, d Data, v Verdict) {
 
 // throughWhich returns what socketcall and ipc are called for, which says more.
 func throughWhich(name string, arg uint64) string {
-	if name != "socketcall" && name != "ipc" {
-		return name
-	}
-	for _, other := range names {
-		if m, ok := muxOf(other); ok && m.through() == name && m.condition().Holds(arg) {
-			return other
+	for i := range count {
+		if m, ok := muxOf(nameAt(i)); ok && m.through() == name && m.condition().Holds(arg) {
+			return nameAt(i)
 		}
 	}
 	return name
@@ -211,7 +206,8 @@ func (r *Recording) Result(more []string) *specs.LinuxSeccomp {
 		}
 	}
 	seen := slices.Sorted(maps.Keys(r.seen))
-	for _, name := range names {
+	for i := range count {
+		name := nameAt(i)
 		if m, ok := muxOf(name); ok && r.seen[name] == nil && r.seen[m.through()] != nil {
 			seen = append(seen, name) // it may have been called, or be refused
 		}

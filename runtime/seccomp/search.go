@@ -3,30 +3,19 @@
 
 package seccomp
 
-import "sort"
-
-// A leaf of the search is a range of numbers that fare alike, or all but one do:
-// most profiles allow nearly everything in long rows, with a hole here and there.
-type leaf struct {
-	from      uint32
-	weight    int32
-	decision  int32
-	exception int32 // the decision for number; -1: there is none
-	number    uint32
-}
-
-// join makes leaves of the segments: "a, one number b, a" is one leaf where no
-// frequent call would have to pass the test for b.
+// join makes one segment of some: "a, one number b, a" is a with b as an exception
+// where no frequent call would have to pass the test for b. Most profiles allow
+// nearly everything in long rows, with a hole here and there.
 func (c *compiler) join() {
 	list := c.segments
-	c.leaves = c.leaves[:0]
+	c.segments = list[:0]
 	for i := 0; i < len(list); i++ {
-		l := leaf{from: list[i].from, decision: list[i].decision, exception: -1, weight: list[i].weight}
-		if i+2 < len(list) && list[i+2].decision == l.decision && list[i+1].from+1 == list[i+2].from && list[i].weight+list[i+1].weight+list[i+2].weight == 3 {
-			l.exception, l.number = list[i+1].decision, list[i+1].from
+		s := list[i]
+		if i+2 < len(list) && list[i+2].decision == s.decision && list[i+1].from+1 == list[i+2].from && s.weight+list[i+1].weight+list[i+2].weight == 3 {
+			s.exception, s.number = list[i+1].decision, list[i+1].from
 			i += 2
 		}
-		c.leaves = append(c.leaves, l)
+		c.segments = append(c.segments, s)
 	}
 }
 
@@ -41,23 +30,26 @@ var frequent = [...]string{
 
 var foremost = [...]string{"close", "fcntl", "fstat", "futex", "getdents64", "mmap", "newfstatat", "openat", "read", "write"}
 
-// weigh gives the segments of frequent calls more than the weight of 1.
-func (c *compiler) weigh(a *Arch) {
-	const often, most = 64, 128
-	list := c.segments
-	add := func(names []string, weight int32) {
-		for _, name := range names {
-			if n, ok := a.Number(name); ok {
-				list[sort.Search(len(list), func(i int) bool { return list[i].from > n })-1].weight += weight
-			}
-		}
+// often notes how much more calls of a name weigh than others.
+func (c *compiler) often(names []string, weight uint8) {
+	for _, name := range names {
+		c.names[indexOf(name)].weight += weight
 	}
-	add(frequent[:], often)
-	add(foremost[:], most)
 }
 
-// middle is where to divide leaves so that both parts weigh much the same.
-func middle(list []leaf) int {
+// weigh gives the segments of frequent calls more than the weight of 1.
+func (c *compiler) weigh(a *Arch) {
+	at := 0
+	for _, call := range a.calls {
+		for at+1 < len(c.segments) && c.segments[at+1].from <= call.number()|a.bit {
+			at++
+		}
+		c.segments[at].weight += int32(c.names[call.name()].weight)
+	}
+}
+
+// middle is where to divide segments so that both parts weigh much the same.
+func middle(list []segment) int {
 	rest := int32(0)
 	for i := range list {
 		rest += list[i].weight
@@ -73,8 +65,8 @@ func middle(list []leaf) int {
 	return at
 }
 
-// search emits the search among leaves, the number being loaded.
-func (c *compiler) search(list []leaf) int {
+// search emits the search among segments, the number being loaded.
+func (c *compiler) search(list []segment) int {
 	if c.tooLong {
 		return 0
 	}
@@ -84,22 +76,26 @@ func (c *compiler) search(list []leaf) int {
 		below := c.search(list[:middle])
 		return c.branch(opJGE, list[middle].from, above, below)
 	}
-	l := &list[0]
-	rest := c.outcome(l.decision)
-	if l.exception < 0 {
+	s := &list[0]
+	rest := c.outcome(s.decision)
+	if s.exception < 0 {
 		return rest
 	}
-	return c.branch(opJEQ, l.number, c.outcome(l.exception), rest)
+	return c.branch(opJEQ, s.number, c.outcome(s.exception), rest)
 }
 
 // outcome emits a decision, unless it is there.
-func (c *compiler) outcome(i int32) int {
+func (c *compiler) outcome(i int16) int {
 	d := &c.decisions[i]
 	if len(d.tests) == 0 {
 		return c.ret(d.ret)
 	}
-	if d.made == 0 {
-		d.made = c.test(d)
+	made := &d.made[0]
+	if c.little {
+		made = &d.made[1]
 	}
-	return d.made
+	if *made == 0 {
+		*made = c.test(d)
+	}
+	return *made
 }

@@ -21,6 +21,8 @@
 package seccomp
 
 import (
+	"slices"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -115,15 +117,17 @@ func typed(s *specs.LinuxSeccomp) *Profile {
 	for _, name := range s.Flags {
 		p.Flags |= flagBit(name)
 	}
+	all := 0
 	for i := range s.Syscalls {
-		from, to := &s.Syscalls[i], &p.Rules[i]
-		*to = Rule{Names: from.Names, Return: p.action(from.Action, from.ErrnoRet)}
-		if len(from.Args) > 0 {
-			to.Conditions = make([]Condition, len(from.Args))
-		}
+		all += len(s.Syscalls[i].Args)
+	}
+	conditions := make([]Condition, 0, all) // of all rules
+	for i := range s.Syscalls {
+		from, first := &s.Syscalls[i], len(conditions)
 		for n := range from.Args {
-			to.Conditions[n] = typedCondition(&from.Args[n])
+			conditions = append(conditions, typedCondition(&from.Args[n]))
 		}
+		p.Rules[i] = Rule{Names: from.Names, Return: p.action(from.Action, from.ErrnoRet), Conditions: slices.Clip(conditions[first:])}
 	}
 	return p
 }

@@ -318,7 +318,7 @@ func TestTooLong(t *testing.T) {
 	}
 	// Rules that say the same take no room.
 	for i := range s.Syscalls {
-		s.Syscalls[i] = specs.LinuxSyscall{Names: []string{names[i%len(names)]}, Action: specs.ActAllow}
+		s.Syscalls[i] = specs.LinuxSyscall{Names: []string{nameAt(i % count)}, Action: specs.ActAllow}
 	}
 	if p, err = Parse(s, "amd64", ""); err != nil {
 		t.Fatal(err)
@@ -330,8 +330,32 @@ func TestTooLong(t *testing.T) {
 
 // TestTables: some numbers that everybody knows, and the order that lookups rely on.
 func TestTables(t *testing.T) {
-	if !slices.IsSorted(names[:]) || len(slices.Compact(slices.Clone(names[:]))) != len(names) {
-		t.Error("names are not sorted")
+	for i := range count {
+		if i > 0 && nameAt(i-1) >= nameAt(i) {
+			t.Errorf("%s stands before %s", nameAt(i-1), nameAt(i))
+		}
+		if indexOf(nameAt(i)) != i {
+			t.Errorf("%s is found at %d, not %d", nameAt(i), indexOf(nameAt(i)), i)
+		}
+	}
+	for _, name := range []string{"", "reads", "rea", "READ"} {
+		if i := indexOf(name); i >= 0 {
+			t.Errorf("%q is found to be %s", name, nameAt(i))
+		}
+	}
+	for _, list := range [][]string{socketcalls[1:], ipcs[1:], frequent[:], foremost[:]} {
+		for _, name := range list {
+			if name != "" && indexOf(name) < 0 {
+				t.Errorf("no architecture has %s", name)
+			}
+		}
+	}
+	for i := range archs {
+		for n, calls := 1, archs[i].calls; n < len(calls); n++ {
+			if calls[n-1].number() >= calls[n].number() {
+				t.Errorf("%s: %d stands before %d", archs[i].Name, calls[n-1].number(), calls[n].number())
+			}
+		}
 	}
 	if len(archs) != 23 {
 		t.Errorf("%d architectures, the spec has 23", len(archs))
