@@ -4,6 +4,8 @@
 package launch
 
 import (
+	"syscall"
+
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -24,6 +26,7 @@ func GuardTerminal(settings []byte) (*Guard, error) {
 	b.Do("name the process", prog.Prctl, prog.Const(linux.PR_SET_NAME, "PR_SET_NAME"), b.String("coracle-guard"))
 	b.Do("lead a session", prog.Setsid)
 	b.Do("close what the caller has left open", prog.CloseRange, prog.Int(4), prog.Const(^uint64(0)>>32, "~0"), prog.Int(0))
+	b.Do("tell that it can be relied on", prog.Sendto, gate.Arg(), b.String("!"), prog.Int(1), prog.Const(linux.MSG_NOSIGNAL, "MSG_NOSIGNAL"), prog.Int(0), prog.Int(0))
 	b.Do("wait for the end of the parent", prog.Read, gate.Arg(), b.Struct("go", make([]byte, 8)), prog.Int(1))
 	b.Do("restore the terminal", prog.Ioctl, prog.Int(0), prog.Const(linux.TCSETS, "TCSETS"), b.Struct("settings", settings))
 	b.Do("end", prog.Exit, prog.Int(0))
@@ -46,7 +49,13 @@ func GuardTerminal(settings []byte) (*Guard, error) {
 		sys.Close(ours)
 		return nil, err
 	}
-	return &Guard{pid, ours}, nil
+	g := &Guard{pid, ours}
+	// Before it leads its session, what kills our group kills it too.
+	if n, _, err := sys.Receive(ours, make([]byte, 1)); err != nil || n == 0 {
+		g.Close()
+		return nil, syscall.EPIPE
+	}
+	return g, nil
 }
 
 // Close lets the guard restore the terminal, and end.
