@@ -77,7 +77,8 @@ func (c *child) spawn(h *plan.HostStep, image *launch.Image) error {
 	for i := range preserve {
 		preserve[i] = 3 + i
 	}
-	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: c.inputs[:c.plan.Init.Early], CgroupFD: cgroupFD}.Start()
+	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: c.inputs[:c.plan.Init.Early], CgroupFD: cgroupFD,
+		NewPID: h.Mode == linux.CLONE_NEWPID}.Start()
 	if err != nil {
 		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
 	}

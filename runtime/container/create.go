@@ -358,11 +358,17 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	case plan.CloneDevice:
 		fd, err = cloneDevice(h)
 	case plan.StateFile:
-		fd, err = m.ownFile(h, "state")
+		if fd, err = m.ownFile(h, "state"); err != nil {
+			break
+		}
+		if m.process != 0 {
+			err = m.tellState(fd, h.Value)
+			break
+		}
 		if m.states == nil {
 			m.states = map[int]string{}
 		}
-		m.states[int(h.Input)] = h.Value
+		m.states[int(h.Input)] = h.Value // its pid is not known yet: see born
 	case plan.AppendTo:
 		fd, err = sys.OpenAppend(h.Path)
 	case plan.OutputFile:
@@ -371,9 +377,7 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	default:
 		return m.child.open(h)
 	}
-	if err == nil {
-		m.inputs[h.Input] = fd
-	}
+	m.inputs[h.Input] = fd // also when there is an error: hangUp closes it
 	return err
 }
 
@@ -406,15 +410,20 @@ func (m *maker) born(pid int) error {
 		return &fail.Error{Doing: "look at the container's init", Err: err}
 	}
 	for i, status := range m.states {
-		inner := pid
-		if m.state.OwnPIDs {
-			inner = 1
-		}
-		if err := writeState(m.inputs[i], m.state.OCI(Status(status), inner)); err != nil {
+		if err := m.tellState(m.inputs[i], status); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellState writes the state for hooks in the container.
+func (m *maker) tellState(fd int, status string) error {
+	inner := m.process
+	if m.state.OwnPIDs {
+		inner = 1
+	}
+	return writeState(fd, m.state.OCI(Status(status), inner))
 }
 
 // undo takes back everything, after a failure.

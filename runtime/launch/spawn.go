@@ -20,6 +20,7 @@ type Spawn struct {
 	Preserve []int  // descriptors from 3 on that the container keeps
 	Inputs   []int  // of the program, in its order
 	CgroupFD int    // cgroup v2 directory to be born in; -1: that of the caller
+	NewPID   bool   // it is the first process of a new PID namespace
 
 	// The ids of a user namespace to be born in; none: that of the caller.
 	UIDs, GIDs []syscall.SysProcIDMap
@@ -45,6 +46,9 @@ func (s Spawn) Start() (pid int, err error) {
 	attr := &syscall.ProcAttr{Files: files, Env: []string{}, Sys: &syscall.SysProcAttr{}}
 	if s.CgroupFD >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, s.CgroupFD
+	}
+	if s.NewPID {
+		attr.Sys.Cloneflags = syscall.CLONE_NEWPID
 	}
 	if len(s.UIDs) > 0 {
 		attr.Sys.Cloneflags, attr.Sys.UidMappings, attr.Sys.GidMappings = syscall.CLONE_NEWUSER, s.UIDs, s.GIDs

@@ -68,7 +68,12 @@ func (c *compiler) makeCgroups() {
 	}
 	c.plan.Host = slices.Grow(c.plan.Host, 96)
 	c.cgroupOps(AtSpawn, g.Make, true)
-	c.host(HostStep{Do: Spawn, Path: g.Into, Doing: "start the launch program"})
+	spawn := HostStep{Do: Spawn, Path: g.Into, Doing: "start the launch program"}
+	if c.bornAsInit() {
+		_, i, _ := c.namespace(specs.PIDNamespace)
+		spawn.Mode, spawn.From = linux.CLONE_NEWPID, index("linux.namespaces", i)
+	}
+	c.host(spawn)
 	if u := c.plan.Unit; u != nil {
 		for i := range u.Properties {
 			property := &u.Properties[i]

@@ -51,7 +51,7 @@ func (c *compiler) fresh(kind specs.LinuxNamespaceType) bool {
 }
 
 // namespaces enters those with a path, makes the others, and becomes the init
-// of a PID namespace by one more clone.
+// of a PID namespace by one more clone, if it was not born as one.
 func (c *compiler) namespaces() {
 	b := &c.b
 	if c.fresh(specs.UserNamespace) {
@@ -70,6 +70,7 @@ func (c *compiler) namespaces() {
 			if k.kind == specs.UserNamespace {
 				c.becomeRoot("linux.namespaces")
 			}
+		case k.kind == specs.PIDNamespace && c.bornAsInit():
 		case k.kind != specs.UserNamespace && k.kind != specs.CgroupNamespace:
 			made, field = made|k.flag, i
 			text = append(text, k.text)
@@ -165,9 +166,18 @@ func (c *compiler) timeOffsets() {
 func (c *compiler) becomeInit() {
 	_, _, pid := c.namespace(specs.PIDNamespace)
 	_, _, clock := c.namespace(specs.TimeNamespace)
-	if pid || clock {
+	if pid && !c.bornAsInit() || clock {
 		c.becomeChild("clone the container's init")
 	}
+}
+
+// bornAsInit tells whether the process is the first one of a new PID namespace from
+// the start. It cannot be where it enters the user namespace that owns this one later,
+// or a time namespace, which takes a clone anyway.
+func (c *compiler) bornAsInit() bool {
+	_, _, user := c.namespace(specs.UserNamespace)
+	_, _, clock := c.namespace(specs.TimeNamespace)
+	return c.fresh(specs.PIDNamespace) && !user && !clock
 }
 
 // becomeChild goes on in a clone. With CLONE_PARENT that is the child of our

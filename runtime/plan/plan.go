@@ -90,7 +90,7 @@ type HostStep struct {
 	Attrs     []MountAttr // CloneTree, MakeFS: what is set on the mount, in this order
 	FS        *FileSystem // MakeFS
 	Rdev      uint64      // CloneDevice: what the file must be
-	Mode      uint32
+	Mode      uint32      // CloneDevice: the type; Spawn: flags of clone(2)
 	Rlimit    specs.POSIXRlimit
 	Hook      *specs.Hook
 	Op        *resources.Op

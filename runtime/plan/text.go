@@ -123,10 +123,14 @@ func (h *HostStep) call() string {
 	case OutputFile:
 		return "memfd(output)"
 	case Spawn:
-		if h.Path != "" {
-			return "spawn(launch program) in " + h.Path
+		text := "spawn(launch program"
+		if h.Mode == linux.CLONE_NEWPID {
+			text += ", CLONE_NEWPID"
 		}
-		return "spawn(launch program)"
+		if text += ")"; h.Path != "" {
+			text += " in " + h.Path
+		}
+		return text
 	case SendInputs:
 		return "send the inputs"
 	case WriteFile:
