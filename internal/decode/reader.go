@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,8 @@ type Reader struct {
 	Found    []*fail.Error // what a reader that collects went on after
 
 	tokens   *jsontext.Decoder
-	text     string // the whole input: strings without escapes are slices of it
+	text     string   // the whole input: strings without escapes are slices of it
+	strings  []string // room for lists of them
 	collects bool
 }
 
@@ -173,11 +175,65 @@ func Array[T any](r *Reader, to *[]T, element func(*Reader, *T)) {
 	}
 	list := []T{}
 	for r.Err == nil && r.tokens.PeekKind() != ']' {
+		if n := len(list); n == cap(list) && n < 64 {
+			list = slices.Grow(list, max(1, 7*n)) // to copy takes longer than fresh memory that is not used
+		}
 		list = append(list, *new(T))
 		notNull(r, element, &list[len(list)-1])
 	}
 	r.close()
 	*to = list
+}
+
+// Strings reads a list of strings.
+func Strings(r *Reader, to *[]string) {
+	if list := r.plain(); list != nil {
+		*to = list
+	} else {
+		Array(r, to, Str)
+	}
+}
+
+// plain reads a list of strings, if that is what comes and none has an escape: in
+// one go, as it may be long. Else it returns nil, and has read nothing.
+func (r *Reader) plain() []string {
+	if r.Err != nil || r.tokens.PeekKind() != '[' {
+		return nil
+	}
+	if r.strings == nil {
+		r.strings = make([]string, 0, len(r.text)/16)
+	}
+	list := r.strings
+	_, rest, _ := strings.Cut(r.text[r.tokens.InputOffset():], "[")
+	for {
+		rest = trimSpace(rest)
+		if rest == "" || rest[0] != '"' {
+			return nil
+		}
+		text, behind, found := strings.Cut(rest[1:], `"`)
+		if !found || strings.IndexByte(text, '\\') >= 0 {
+			return nil
+		}
+		list = append(list, text)
+		behind = trimSpace(behind)
+		if strings.HasPrefix(behind, "]") {
+			break
+		}
+		if rest, found = strings.CutPrefix(behind, ","); !found {
+			return nil
+		}
+	}
+	r.Skip() // it finds what is wrong inside a string
+	list, r.strings = list[len(r.strings):], list
+	return slices.Clip(list)
+}
+
+// trimSpace returns what follows the white space at the beginning.
+func trimSpace(text string) string {
+	for text != "" && (text[0] == ' ' || text[0] == '\n' || text[0] == '\t' || text[0] == '\r') {
+		text = text[1:]
+	}
+	return text
 }
 
 // Dictionary reads an object whose names are the user's.

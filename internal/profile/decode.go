@@ -53,7 +53,7 @@ func syscall(r *decode.Reader, s *specs.LinuxSyscall) {
 func syscallField(r *decode.Reader, s *specs.LinuxSyscall, name []byte) {
 	switch string(name) {
 	case "names":
-		decode.Array(r, &s.Names, decode.Str)
+		decode.Strings(r, &s.Names)
 	case "action":
 		decode.Str(r, &s.Action)
 	case "errnoRet":

@@ -64,7 +64,7 @@ func mount(r *decode.Reader, m *specs.Mount) {
 		case "source":
 			decode.Str(r, &m.Source)
 		case "options":
-			decode.Array(r, &m.Options, decode.Str)
+			decode.Strings(r, &m.Options)
 		case "uidMappings":
 			decode.Array(r, &m.UIDMappings, idMapping)
 		case "gidMappings":
@@ -102,9 +102,9 @@ func hook(r *decode.Reader, h *specs.Hook) {
 		case "path":
 			decode.Str(r, &h.Path)
 		case "args":
-			decode.Array(r, &h.Args, decode.Str)
+			decode.Strings(r, &h.Args)
 		case "env":
-			decode.Array(r, &h.Env, decode.Str)
+			decode.Strings(r, &h.Env)
 		case "timeout":
 			decode.Pointer(r, &h.Timeout, decode.Number)
 		default:

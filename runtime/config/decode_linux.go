@@ -34,9 +34,9 @@ func linux(r *decode.Reader, l *specs.Linux) {
 		case "rootfsPropagation":
 			decode.Str(r, &l.RootfsPropagation)
 		case "maskedPaths":
-			decode.Array(r, &l.MaskedPaths, decode.Str)
+			decode.Strings(r, &l.MaskedPaths)
 		case "readonlyPaths":
-			decode.Array(r, &l.ReadonlyPaths, decode.Str)
+			decode.Strings(r, &l.ReadonlyPaths)
 		case "mountLabel":
 			decode.Str(r, &l.MountLabel)
 		case "intelRdt":
@@ -121,7 +121,7 @@ func intelRdt(r *decode.Reader, i *specs.LinuxIntelRdt) {
 		case "closID":
 			decode.Str(r, &i.ClosID)
 		case "schemata":
-			decode.Array(r, &i.Schemata, decode.Str)
+			decode.Strings(r, &i.Schemata)
 		case "l3CacheSchema":
 			decode.Str(r, &i.L3CacheSchema)
 		case "memBwSchema":

@@ -19,11 +19,11 @@ func process(r *decode.Reader, p *specs.Process) {
 		case "user":
 			user(r, &p.User)
 		case "args":
-			decode.Array(r, &p.Args, decode.Str)
+			decode.Strings(r, &p.Args)
 		case "commandLine":
 			r.Skip() // Windows only
 		case "env":
-			decode.Array(r, &p.Env, decode.Str)
+			decode.Strings(r, &p.Env)
 		case "cwd":
 			decode.Str(r, &p.Cwd)
 		case "capabilities":
@@ -86,15 +86,15 @@ func capabilities(r *decode.Reader, c *specs.LinuxCapabilities) {
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "bounding":
-			decode.Array(r, &c.Bounding, decode.Str)
+			decode.Strings(r, &c.Bounding)
 		case "effective":
-			decode.Array(r, &c.Effective, decode.Str)
+			decode.Strings(r, &c.Effective)
 		case "inheritable":
-			decode.Array(r, &c.Inheritable, decode.Str)
+			decode.Strings(r, &c.Inheritable)
 		case "permitted":
-			decode.Array(r, &c.Permitted, decode.Str)
+			decode.Strings(r, &c.Permitted)
 		case "ambient":
-			decode.Array(r, &c.Ambient, decode.Str)
+			decode.Strings(r, &c.Ambient)
 		default:
 			r.Unknown()
 		}
