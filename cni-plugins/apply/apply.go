@@ -46,31 +46,28 @@ func (w *World) Close() {
 }
 
 // Host is rtnetlink of the plugin's own network namespace.
-func (w *World) Host() (*conn.Conn, error) { return dial(&w.host, linux.NETLINK_ROUTE) }
+func (w *World) Host() (*conn.Conn, error) {
+	return dial(&w.host, sys.NetlinkSocket, linux.NETLINK_ROUTE)
+}
 
 // Firewall is nf_tables of the plugin's own network namespace.
-func (w *World) Firewall() (*conn.Conn, error) { return dial(&w.firewall, linux.NETLINK_NETFILTER) }
+func (w *World) Firewall() (*conn.Conn, error) {
+	return dial(&w.firewall, sys.NetlinkSocket, linux.NETLINK_NETFILTER)
+}
 
 // Container is rtnetlink of the container.
 func (w *World) Container() (*conn.Conn, error) {
-	if w.container != nil {
-		return w.container, nil
-	}
 	if w.netns == nil {
 		return nil, errors.New("bug: a step for a container that there is not")
 	}
-	err := w.netns.Do(func() error {
-		_, err := dial(&w.container, linux.NETLINK_ROUTE)
-		return err
-	})
-	return w.container, err
+	return dial(&w.container, w.netns.Socket, linux.NETLINK_ROUTE)
 }
 
-func dial(c **conn.Conn, protocol int) (*conn.Conn, error) {
+func dial(c **conn.Conn, open func(protocol int) (int, error), protocol int) (*conn.Conn, error) {
 	if *c != nil {
 		return *c, nil
 	}
-	opened, err := conn.Dial(protocol)
+	opened, err := conn.DialBy(open, protocol)
 	if err != nil {
 		return nil, err
 	}
@@ -138,24 +135,30 @@ func (w *World) send(in plan.Place, messages []netlink.Message) error {
 // sysctl writes a value, unless it is there already. /proc/sys/net shows the
 // network namespace of the thread that opens it.
 func (w *World) sysctl(s plan.Step) error {
-	write := func() error {
-		path := "/proc/sys/" + s.Sysctl.Path
-		have, err := sys.ReadInto(make([]byte, 0, 64), path)
-		if s.Sysctl.Optional && errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
+	open := sys.Open
+	if s.In == plan.Container {
+		open = w.netns.OpenFile
+	}
+	path := "/proc/sys/" + s.Sysctl.Path
+	fd, err := open(path, syscall.O_RDONLY)
+	if s.Sysctl.Optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		have, err := sys.ReadRest(make([]byte, 0, 64), fd)
+		sys.Close(fd)
 		if err == nil && string(have) == s.Sysctl.Value+"\n" {
 			return nil
 		}
-		if err := sys.WriteFile(path, s.Sysctl.Value); err != nil {
-			return &fail.Error{Doing: "set " + s.Sysctl.Path + " to " + s.Sysctl.Value, Err: err}
-		}
-		return nil
 	}
-	if s.In == plan.Container {
-		return w.netns.Do(write)
+	if fd, err = open(path, syscall.O_WRONLY); err == nil {
+		err = sys.WriteValue(fd, s.Sysctl.Value)
+		sys.Close(fd)
 	}
-	return write()
+	if err != nil {
+		return &fail.Error{Doing: "set " + s.Sysctl.Path + " to " + s.Sysctl.Value, Err: err}
+	}
+	return nil
 }
 
 // Undo takes back what [World.Run] did, the last step first. It goes on when

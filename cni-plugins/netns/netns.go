@@ -2,14 +2,11 @@
 // SPDX-FileCopyrightText: The coracle authors
 
 // Package netns opens netlink sockets and files in another network namespace.
-// It is the only package that changes the namespace of a thread.
 package netns
 
 import (
 	"errors"
 	"io/fs"
-	"os"
-	"runtime"
 
 	"github.com/coracle-oci/coracle/internal/sys"
 )
@@ -44,8 +41,7 @@ func (n *Namespace) Close() error {
 	return sys.CloseNetns(n.fd)
 }
 
-// home is the namespace that this program runs in. Between calls of [Namespace.Do]
-// all threads that run are there.
+// home is the namespace that this program runs in, with all its threads.
 func (n *Namespace) home() (*Namespace, error) {
 	if n.own != nil {
 		return n.own, nil
@@ -64,26 +60,20 @@ func (n *Namespace) IsOwn() (bool, error) {
 	return sys.SameNetns(n.fd, mine.fd)
 }
 
-// Do calls f inside the namespace. f must not start goroutines: only this
-// thread is there. Sockets that f opens stay there.
-//
-// A thread that cannot come back is not given to other goroutines: it stays
-// locked, and ends with this one.
-func (n *Namespace) Do(f func() error) error {
-	runtime.LockOSThread()
+// Socket opens a netlink socket in the namespace.
+func (n *Namespace) Socket(protocol int) (int, error) {
 	mine, err := n.home()
 	if err != nil {
-		runtime.UnlockOSThread()
-		return err
+		return -1, err
 	}
-	if err := sys.SetNetns(n.fd); err != nil {
-		runtime.UnlockOSThread()
-		return &os.PathError{Op: "setns", Path: "CNI_NETNS", Err: err}
+	return sys.NetlinkSocketIn(n.fd, mine.fd, protocol)
+}
+
+// OpenFile opens a file as the namespace sees it.
+func (n *Namespace) OpenFile(path string, flags int) (int, error) {
+	mine, err := n.home()
+	if err != nil {
+		return -1, err
 	}
-	err = f()
-	if back := sys.SetNetns(mine.fd); back != nil {
-		return errors.Join(err, &os.PathError{Op: "setns", Path: "/proc/thread-self/ns/net", Err: back})
-	}
-	runtime.UnlockOSThread()
-	return err
+	return sys.OpenInNetns(n.fd, mine.fd, path, flags)
 }

@@ -19,7 +19,6 @@ import (
 
 	"github.com/coracle-oci/coracle/cni-plugins/netns"
 	"github.com/coracle-oci/coracle/internal/fail"
-	"github.com/coracle-oci/coracle/internal/netlink"
 	"github.com/coracle-oci/coracle/internal/netlink/conn"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 )
@@ -134,16 +133,12 @@ func (a Attachment) alive() bool {
 		return false
 	}
 	defer ns.Close()
-	var link netlink.Link
-	err = ns.Do(func() error {
-		c, err := conn.Dial(linux.NETLINK_ROUTE)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		link, err = c.Link(a.Ifname)
-		return err
-	})
+	c, err := conn.DialBy(ns.Socket, linux.NETLINK_ROUTE)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	link, err := c.Link(a.Ifname)
 	return err == nil && (a.MAC == "" || strings.EqualFold(a.MAC, link.MAC.String()))
 }
 

@@ -15,7 +15,18 @@ import (
 // everything (NETLINK_GET_STRICT_CHK), errors carry the kernel's own sentence
 // (NETLINK_EXT_ACK) and not the whole request again (NETLINK_CAP_ACK).
 func NetlinkSocket(protocol int) (int, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
+	return netlinkOptions(unix.Socket(unix.AF_NETLINK, netlinkType, protocol))
+}
+
+// NetlinkSocketIn is NetlinkSocket in the network namespace fd, for a thread that is
+// in home.
+func NetlinkSocketIn(fd, home, protocol int) (int, error) {
+	return netlinkOptions(socketInNetns(fd, home, unix.AF_NETLINK, netlinkType, protocol))
+}
+
+const netlinkType = unix.SOCK_RAW | unix.SOCK_CLOEXEC
+
+func netlinkOptions(fd int, err error) (int, error) {
 	if err != nil {
 		return -1, err
 	}

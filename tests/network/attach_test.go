@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types/create"
-	"github.com/coracle-oci/coracle/cni-plugins/netns"
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
 )
 
@@ -345,12 +344,7 @@ func (w *world) received(name string) int {
 // broadcast sends n datagrams from a namespace.
 func (w *world) broadcast(name, to string, n int) {
 	w.t.Helper()
-	ns, err := netns.Open(w.path(name))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer ns.Close()
-	err = ns.Do(func() error {
+	err := w.within(name, func() error {
 		c, err := net.Dial("udp4", to)
 		if err != nil {
 			return err

@@ -16,12 +16,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/coracle-oci/coracle/cni-plugins/netns"
+	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/testkit"
 )
 
@@ -80,13 +81,25 @@ func (w *world) in(name string, args ...string) (string, error) {
 }
 
 // start starts cmd in a namespace of the world: a child is where its thread is.
-func (w *world) start(name string, cmd *exec.Cmd) error {
-	ns, err := netns.Open(w.path(name))
+func (w *world) start(name string, cmd *exec.Cmd) error { return w.within(name, cmd.Start) }
+
+// within calls f in a namespace of the world, on a thread that ends with it.
+func (w *world) within(name string, f func() error) error {
+	fd, err := sys.OpenNetns(w.path(name))
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
-	return ns.Do(cmd.Start)
+	defer sys.CloseNetns(fd)
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if err := sys.SetNetns(fd); err != nil {
+			done <- err
+			return
+		}
+		done <- f()
+	}()
+	return <-done
 }
 
 func (w *world) mustIn(name string, args ...string) string {

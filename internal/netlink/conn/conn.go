@@ -25,8 +25,11 @@ type Conn struct {
 }
 
 // Dial opens a socket of protocol in the calling thread's network namespace.
-func Dial(protocol int) (*Conn, error) {
-	fd, err := sys.NetlinkSocket(protocol)
+func Dial(protocol int) (*Conn, error) { return DialBy(sys.NetlinkSocket, protocol) }
+
+// DialBy is Dial with a socket that open opens, in another network namespace.
+func DialBy(open func(protocol int) (int, error), protocol int) (*Conn, error) {
+	fd, err := open(protocol)
 	if err != nil {
 		return nil, &fail.Error{Doing: "open a netlink socket", Err: err}
 	}
