@@ -9,8 +9,8 @@ import (
 )
 
 // signals gives the process all signals as a login would: what the caller ignores
-// or blocks stays so over execve(2), and a shell cannot even trap it. For all
-// others Go has handlers, which are gone with the execve of the launch program.
+// or blocks stays so over execve(2), and a shell cannot even trap it. For the others
+// that are ignored Go has handlers, gone with the execve of the launch program.
 // posix_spawn(3) of glibc leaves the C library's own signals ignored: who is started
 // by make has them so.
 func (c *compiler) signals() {

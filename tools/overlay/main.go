@@ -53,6 +53,16 @@ func startOthers() {
 			{"time.go", " c *hchan) *timeTimer {\n", " c *hchan) *timeTimer {\n\tstartOthers()\n"},
 			{"mgc.go", "\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tmemstats.enablegc = true"},
 		}},
+		// What os/signal is told to catch it installs a handler for when it is told. What
+		// the caller ignores is not inherited, as with the handlers.
+		{"handlers at the start only for those signals that the runtime itself lives on", []edit{
+			{"signal_unix.go", "\n\t\tif !sigInstallGoHandler(i) {\n", `
+		if fwdSig[i] == _SIG_DFL && t.flags&_SigPanic == 0 && i != _SIGPIPE && i != sigPreempt && i != sigPerThreadSyscall && !iscgo {
+			continue
+		}
+		if !sigInstallGoHandler(i) {
+`},
+		}},
 	}
 }
 

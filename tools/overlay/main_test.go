@@ -26,7 +26,7 @@ func TestThisGo(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, what := range []string{"file", "timer", "goroutine", "loop", "garbage", "init"} {
+	for _, what := range []string{"file", "timer", "goroutine", "loop", "garbage", "init", "signal", "fault"} {
 		for _, procs := range []string{"1", "2"} {
 			if out, err := run(t, program, what, procs); err != nil || out != "" {
 				t.Errorf("%s with GOMAXPROCS=%s: %v, %s", what, procs, err, out)
@@ -46,7 +46,7 @@ func TestOtherGo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			runtime, dir := t.TempDir(), t.TempDir()
-			for _, file := range []string{"cgroup_linux.go", "proc.go", "time.go", "mgc.go"} {
+			for _, file := range []string{"cgroup_linux.go", "proc.go", "time.go", "mgc.go", "signal_unix.go"} {
 				text, err := os.ReadFile(filepath.Join(source(t), file))
 				if err != nil {
 					t.Fatal(err)
@@ -66,7 +66,7 @@ func TestOtherGo(t *testing.T) {
 				t.Errorf("left out: %q, %v", skipped, err)
 			}
 			got, err := os.ReadFile(filepath.Join(dir, "overlay.json"))
-			want := `{"Replace":{"` + runtime + `/cgroup_linux.go":"` + dir + `/cgroup_linux.txt"}}` + "\n"
+			want := `{"Replace":{"` + runtime + `/cgroup_linux.go":"` + dir + `/cgroup_linux.txt","` + runtime + `/signal_unix.go":"` + dir + `/signal_unix.txt"}}` + "\n"
 			if string(got) != want || err != nil {
 				t.Errorf("%v, got %s\nwant %s", err, got, want)
 			}

@@ -8,7 +8,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,6 +46,25 @@ func main() {
 			fmt.Println("the goroutine of init has not run")
 		}
 		return
+	case "signal": // that os/signal is told to catch, and is told no more
+		caught := strings.Count(bits(status("SigCgt")), "1")
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGUSR1)
+		syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+		if s := <-signals; s != syscall.SIGUSR1 {
+			fmt.Println("caught", s)
+		}
+		if signal.Reset(); caught > 7 {
+			fmt.Println(caught, "signals have handlers at the start")
+		}
+	case "fault": // is a panic
+		defer func() {
+			if err, ok := recover().(runtime.Error); !ok {
+				fmt.Println("recovered", err)
+			}
+		}()
+		var nobody *struct{ name string }
+		fmt.Println(nobody.name)
 	case "deadlock":
 		select {}
 	}
@@ -102,10 +123,19 @@ func read(fds [2]int) {
 	}
 }
 
-func threads() int {
-	status, _ := os.ReadFile("/proc/self/status")
-	_, after, _ := strings.Cut(string(status), "\nThreads:\t")
-	n := 0
-	fmt.Sscan(after, &n)
+func threads() (n int) {
+	fmt.Sscan(status("Threads"), &n)
 	return n
+}
+
+func status(field string) string {
+	text, _ := os.ReadFile("/proc/self/status")
+	_, after, _ := strings.Cut(string(text), "\n"+field+":\t")
+	value, _, _ := strings.Cut(after, "\n")
+	return value
+}
+
+func bits(hex string) string {
+	n, _ := strconv.ParseUint(hex, 16, 64)
+	return strconv.FormatUint(n, 2)
 }
