@@ -63,10 +63,10 @@ func (c *compiler) readonlyPath(name string) {
 }
 
 // scratch makes a read-only tmpfs with what masks are made of: a null device and
-// an empty directory. Before Linux 6.15 only mounts of a namespace can be copied:
-// there it is attached on top of the host's root, below the container's, and goes
-// when the host's root is detached. Hooks that enter the mount namespace would
-// land on it, so it comes after them.
+// an empty directory. It is attached on the host's /proc, which the process has no
+// more use for: it goes with the host's root then, where to be detached by itself is
+// one more wait for RCU, and before Linux 6.15 only mounts of a namespace can be
+// copied. Hooks that enter the mount namespace want /proc, so it comes after them.
 //
 // In a user namespace nodes cannot be made; the null device is the host's then,
 // which the parent verifies.
@@ -74,9 +74,7 @@ func (c *compiler) scratch() {
 	b := &c.b
 	b.From("linux.maskedPaths")
 	tmpfs := c.newFS("tmpfs", "masks", "tmpfs", mountOptions{flat: MountAttr{Set: linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC, Text: "nosuid,noexec"}, data: []string{"mode=755"}})
-	if c.attachesScratch() {
-		c.attach("attach it below the root to be", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"))
-	}
+	c.attach("attach it where the host's root goes", tmpfs.Arg(), prog.Const(atFDCWD, "AT_FDCWD"), b.String("/proc"))
 	b.Do("make an empty directory", prog.Mkdirat, tmpfs.Arg(), b.String("empty"), prog.Const(0o555, "0555"))
 	if c.lesser() {
 		b.Do("make a file for the null device", prog.Mknodat, tmpfs.Arg(), b.String("null"), flags(linux.S_IFREG, "S_IFREG"), prog.Int(0))
@@ -90,12 +88,6 @@ func (c *compiler) scratch() {
 	c.empty = b.Get("empty", "open the directory", prog.Openat, tmpfs.Arg(), b.String("empty"), flags(linux.O_PATH|linux.O_DIRECTORY|linux.O_CLOEXEC, "O_PATH|O_DIRECTORY|O_CLOEXEC")).Arg()
 	b.Do("make it read-only", prog.MountSetattr, tmpfs.Arg(), b.String(""), flags(linux.AT_EMPTY_PATH, "AT_EMPTY_PATH"),
 		c.mountAttr(MountAttr{Set: linux.MOUNT_ATTR_RDONLY, Text: "ro"}), prog.Int(attrSize))
-}
-
-// attachesScratch tells whether what scratch makes has to be attached. To detach
-// it is one more wait for RCU.
-func (c *compiler) attachesScratch() bool {
-	return len(c.spec.Linux.MaskedPaths) > 0 && !c.Facts.AtLeast(6, 15)
 }
 
 // maskedPath covers a file with the null device, and a directory with the empty

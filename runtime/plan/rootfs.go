@@ -181,9 +181,6 @@ func (c *compiler) pivot() {
 // detachHost detaches what lies on top of the new root.
 func (c *compiler) detachHost() {
 	b := &c.b
-	if c.attachesScratch() {
-		b.Do("detach what masks are made of", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
-	}
 	for range max(1, c.Facts.RootMounts) {
 		b.Do("detach the host's root", prog.Umount2, b.String("."), flags(linux.MNT_DETACH, "MNT_DETACH"))
 	}
