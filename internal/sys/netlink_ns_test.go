@@ -30,6 +30,7 @@ func TestVisitFails(t *testing.T) {
 
 // blocked is the line of the thread's status that tells which signals are blocked.
 func blocked(t *testing.T) string {
+	t.Helper()
 	text, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		t.Fatal(err)
