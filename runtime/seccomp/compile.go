@@ -99,8 +99,11 @@ func (c *compiler) resolve() {
 	for i := len(c.Rules) - 1; i >= 0; i-- {
 		r := &c.Rules[i]
 		through := c.throughMux(r)
+		at := -1
 		for _, name := range r.Names {
-			at := indexOf(name)
+			if at++; at == count || nameAt(at) != name { // lists of engines are sorted
+				at = indexOf(name)
+			}
 			if at < 0 {
 				continue
 			}
