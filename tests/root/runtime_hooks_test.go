@@ -96,6 +96,22 @@ func TestRootHooksOrder(t *testing.T) {
 	}
 }
 
+// TestRootHooksHostPIDs: a container without a PID namespace of its own has the pid
+// that everybody sees, in its hooks too.
+func TestRootHooksHostPIDs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	v := newVessel(t, noNamespace(specs.PIDNamespace), setHooks("createContainer", hook("cat > "+file)))
+	v.quiet("create", "--bundle", v.bundle, v.id)
+	data, err := os.ReadFile(file)
+	must(t, err)
+	var s specs.State
+	must(t, json.Unmarshal(data, &s))
+	if want := v.status().Pid; s.Pid != want || s.ID != v.id {
+		t.Errorf("%s, want pid %d", data, want)
+	}
+	v.quiet("delete", "--force", v.id)
+}
+
 // setHooks is an edit that sets the hooks of one kind.
 func setHooks(kind string, hooks ...specs.Hook) func(*specs.Spec) {
 	return func(s *specs.Spec) {
