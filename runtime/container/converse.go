@@ -164,6 +164,11 @@ func (m *maker) created() error {
 			return hostError(h, err)
 		}
 	}
+	if last := m.options.last; last != nil {
+		if err := last(m.container()); err != nil {
+			return err
+		}
+	}
 	if err := sys.Send(m.gate, m.answer(program)); err != nil {
 		return m.died()
 	}

@@ -48,7 +48,8 @@ type Options struct {
 
 	Edit func(*specs.Spec) error // makes another of a config that is good; nil: it is as it is
 
-	notifyDir string // what the container gets of NotifySocket
+	notifyDir string                 // what the container gets of NotifySocket
+	last      func(*Container) error // what run does before the init waits for start
 }
 
 // A Container is what create has made.
@@ -149,7 +150,11 @@ func (s Store) Create(o Options) (*Container, error) {
 		state.Close()
 		return nil, err
 	}
-	return &Container{State: state, PIDFD: m.pidFD, Master: m.master}, nil
+	return m.container(), nil
+}
+
+func (m *maker) container() *Container {
+	return &Container{State: m.state, PIDFD: m.pidFD, Master: m.master}
 }
 
 func (o Options) checkTerminal(terminal bool) error {

@@ -19,31 +19,33 @@ import (
 // end, deletes the container unless keep says otherwise, and returns the exit
 // status: 128 + N after signal N.
 func (s Store) Run(o Options, keep bool) (int, error) {
+	signals := -1
+	var notify *notifier
+	var begin beginning
+	o.last = func(c *Container) (err error) {
+		// A signal that comes before ends coracle, whatever it waits for, and with it
+		// what has been made; Store.make says what becomes of the rest.
+		if !o.Detach {
+			if signals, err = sys.CatchSignals(passedOn()...); err != nil {
+				return &fail.Error{Doing: "set up signals", Err: err}
+			}
+		}
+		if c.Master >= 0 {
+			console.Size(c.Master)
+		}
+		if notify, err = c.notifier(o.NotifySocket); err == nil {
+			begin, err = c.connect()
+		}
+		return err
+	}
+	defer func() { notify.Close() }()
 	c, err := s.Create(o)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
-	// A signal that comes before ends coracle, whatever it waits for, and with it
-	// what has been made; Store.make says what becomes of the rest.
-	signals := -1
-	if !o.Detach {
-		if signals, err = sys.CatchSignals(passedOn()...); err != nil {
-			c.abandon(o.Warn)
-			return 0, &fail.Error{Doing: "set up signals", Err: err}
-		}
-	}
-	if c.Master >= 0 {
-		console.Size(c.Master)
-	}
-	notify, err := c.notifier(o.NotifySocket)
-	if err != nil {
-		c.abandon(o.Warn)
-		return 0, err
-	}
-	defer notify.Close()
 	o.Trace.Phase("exec")
-	if err := c.start(); err != nil {
+	if err := c.begin(begin); err != nil {
 		c.abandon(o.Warn)
 		return 0, err
 	}

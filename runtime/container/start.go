@@ -52,29 +52,41 @@ func (s *State) startReady(notifySocket string) error {
 		return &fail.Error{Where: s.ID, Doing: "open its init", Err: err}
 	}
 	defer sys.Close(pidFD)
-	if err := s.start(); err != nil {
+	begin, err := s.connect()
+	if err != nil {
+		return err
+	}
+	if err := s.begin(begin); err != nil {
 		return err
 	}
 	s.Close() // it may take long
 	return s.awaitReady(n, pidFD)
 }
 
-// start lets the init of a created container, which is locked, go on.
-func (s *State) start() error {
+// A beginning is where the init of a container tells how it starts, and the agent
+// that gets its listener.
+type beginning struct{ conn, agent int }
+
+// connect lets the init of a created container, which is locked, go on. It need not
+// wait for that if it has not come so far.
+func (s *State) connect() (b beginning, err error) {
 	if !slices.ContainsFunc(s.Steps, func(step Step) bool { return step.Execve }) {
-		return &fail.Error{Where: config.Name + " process", Doing: "start " + s.ID + ": there is no process to start", Hint: "create it again with one, or run something in it with coracle exec"}
+		return b, &fail.Error{Where: config.Name + " process", Doing: "start " + s.ID + ": there is no process to start", Hint: "create it again with one, or run something in it with coracle exec"}
 	}
-	agent, err := s.Agent.connect()
-	if err != nil {
-		return err
+	if b.agent, err = s.Agent.connect(); err != nil {
+		return b, err
 	}
-	conn, err := sys.SeqPacketConnect(s.lock, startSocket)
-	if err != nil {
-		sys.Close(agent)
-		return &fail.Error{Where: s.ID, Doing: "connect to its init", Err: err}
+	if b.conn, err = sys.SeqPacketConnect(s.lock, startSocket); err != nil {
+		sys.Close(b.agent)
+		return b, &fail.Error{Where: s.ID, Doing: "connect to its init", Err: err}
 	}
-	defer sys.Close(conn)
-	if err := s.watchStart(conn, agent); err != nil {
+	return b, nil
+}
+
+// begin listens to the init until it executes its program, and ends the start.
+func (s *State) begin(b beginning) error {
+	defer sys.Close(b.conn)
+	if err := s.watchStart(b.conn, b.agent); err != nil {
 		return err
 	}
 	os.Remove(filepath.Join(s.dir, startSocket))
