@@ -53,6 +53,15 @@ func startOthers() {
 			{"time.go", " c *hchan) *timeTimer {\n", " c *hchan) *timeTimer {\n\tstartOthers()\n"},
 			{"mgc.go", "\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tmemstats.enablegc = true"},
 		}},
+		// The first allocation is always one, before the linker's word that nobody reads the
+		// profile is heeded: a walk of the stack by tables that nothing else touches.
+		{"no sample of the memory for a profile that the program does not have", []edit{
+			{"malloc.go", "\n\tif MemProfileRate == 0 {\n\t\t// Basically", "\n\tif MemProfileRate == 0 || disableMemoryProfiling {\n\t\t// Basically"},
+		}},
+		// All stacks of a piece are written to when the first one is wanted.
+		{"stacks are cut from pieces of 16 KiB, not 32", []edit{
+			{"malloc.go", "\n\t_StackCacheSize = 32 * 1024\n", "\n\t_StackCacheSize = 16 * 1024\n"},
+		}},
 		// What os/signal is told to catch it installs a handler for when it is told. What
 		// the caller ignores is not inherited, as with the handlers.
 		{"handlers at the start only for those signals that the runtime itself lives on", []edit{
