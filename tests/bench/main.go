@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -85,9 +86,9 @@ type bench struct {
 }
 
 // install makes copies of all programs, ours and the others, which the kernel has to
-// read from the disk as after a reboot, and has these be what is measured: how much of
-// its start a program spends on pages of its file depends on how that was written,
-// which is no matter of its own.
+// read from the disk as after a reboot, as well as their libraries that nobody else
+// uses, and has these be what is measured: how much of its start a program spends on
+// pages of its file depends on how that was written, which is no matter of its own.
 func (b *bench) install() error {
 	dir, err := os.MkdirTemp("", "coracle-bench-bin-")
 	if err != nil {
@@ -120,8 +121,14 @@ func (b *bench) install() error {
 		if err := os.WriteFile(to, data, 0o755); err != nil {
 			return err
 		}
-		if err := evict(to); err != nil {
-			return err
+		libraries, _ := exec.Command("ldd", to).Output() // fails for those that have none
+		for _, path := range append(strings.Fields(string(libraries)), to) {
+			if !filepath.IsAbs(path) {
+				continue
+			}
+			if err := evict(path); err != nil {
+				return err
+			}
 		}
 	}
 	return os.Setenv("PATH", others+":"+os.Getenv("PATH"))
