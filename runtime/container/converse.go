@@ -106,7 +106,7 @@ func (m *maker) atGate(mark prog.Mark) error {
 func (m *maker) act(h *plan.HostStep) error {
 	switch h.Do {
 	case plan.SendInputs:
-		m.sendInputs()
+		m.sendInputs(h)
 		return nil
 	case plan.WriteFile:
 		return sys.WriteFile(strings.Replace(h.Path, "PID", itoa(m.pid), 1), h.Value)

@@ -223,6 +223,7 @@ type maker struct {
 	states  map[int]string
 	userns  map[string]int // that describe mappings of ids, by their text
 	output  int            // index of the input that hooks in the container print to; 0: none
+	sent    int            // inputs that the process has
 	hooked  bool           // hooks of the runtime namespace have run
 	applier cgroup.Applier // makes cgroups
 	cgroups []string       // that have been made
@@ -293,8 +294,10 @@ func (m *maker) before(image *launch.Image) error {
 			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
 		case plan.SendInputs:
-			m.options.Trace.Phase("namespaces and mounts")
-			m.sendInputs()
+			if int(h.Input) == len(m.inputs) {
+				m.options.Trace.Phase("namespaces and mounts")
+			}
+			m.sendInputs(h)
 		default:
 			err = m.open(h)
 		}
@@ -327,16 +330,14 @@ func (m *maker) cgroupsFrom(i int) (last int, err error) {
 
 // sendInputs hands over what has been opened since the process was started. One
 // that has ended meanwhile has said why, or is seen to be gone: see converse.
-func (m *maker) sendInputs() {
-	left := m.inputs[m.plan.Init.Early:]
-	for range m.plan.Messages {
-		n := min(len(left), plan.MaxSent)
-		if sys.Send(m.gate, []byte{1}, left[:n]...) != nil {
-			return
-		}
-		left = left[n:]
+func (m *maker) sendInputs(h *plan.HostStep) {
+	early, to := m.plan.Init.Early, int(h.Input)
+	if sys.Send(m.gate, []byte{1}, m.inputs[max(m.sent, early):to]...) != nil {
+		return
 	}
-	m.closeInputs(m.plan.Init.Early, len(m.inputs))
+	if m.sent = to; to == len(m.inputs) { // it works already: there is time for that
+		m.closeInputs(early, to)
+	}
 }
 
 // hostError says which field a host step was for.

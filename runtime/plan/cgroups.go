@@ -157,10 +157,14 @@ func writableCgroup(m specs.Mount) bool {
 // namespaces take, most of all a network namespace, is not memory of the
 // container, whose limit may be low.
 func (c *compiler) cgroups() {
-	if len(c.received) == 0 {
+	asked := len(c.received) > 0
+	if !asked {
 		c.receive(AtSpawn)
 	}
 	c.joinCgroups()
+	if !asked && len(c.plan.Cgroup.Join) > 0 {
+		c.receiveRest()
+	}
 	if _, i, _ := c.namespace(specs.CgroupNamespace); c.fresh(specs.CgroupNamespace) {
 		c.b.From(index("linux.namespaces", i))
 		c.b.Do("make a cgroup namespace", prog.Unshare, flags(linux.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"))

@@ -176,7 +176,7 @@ func sound(t testing.TB, p *plan.Plan) {
 		t.Error(err)
 	}
 	opened := make([]int, len(p.Init.Inputs))
-	spawned, sent := false, false
+	spawned, sent := false, prog.Input(0)
 	// start takes the steps at the first two; at the third nothing waits.
 	gates := map[int]bool{int(plan.AtStart): true, int(plan.AboutToRun): true, int(plan.Console): true, int(plan.Listening): p.Listener != 0}
 	last := -1
@@ -190,13 +190,16 @@ func sound(t testing.TB, p *plan.Plan) {
 		switch h.Do {
 		case plan.Socketpair, plan.Listen, plan.OpenTasks, plan.OpenNamespace, plan.CloneTree, plan.MakeFS, plan.CloneDevice, plan.StateFile, plan.OutputFile, plan.AppendTo:
 			opened[h.Input]++
-			if late := int(h.Input) >= p.Init.Early; spawned != late || sent {
-				t.Errorf("%s: late is %v, and the process is started before: %v, and the inputs are sent: %v", h.Doing, late, spawned, sent)
+			if late := int(h.Input) >= p.Init.Early; spawned != late || h.Input < sent {
+				t.Errorf("%s: late is %v, and the process is started before: %v, and inputs up to %d are sent", h.Doing, late, spawned, sent)
 			}
 		case plan.Spawn:
 			spawned = true
 		case plan.SendInputs:
-			sent = true
+			if h.Input < sent || h.Input > sent+plan.MaxSent+prog.Input(p.Init.Early) {
+				t.Errorf("inputs up to %d are sent after those up to %d", h.Input, sent)
+			}
+			sent = h.Input
 		}
 		if h.At != plan.AtSpawn && !gates[int(h.At)] {
 			t.Errorf("%s: there is no gate %d", h.Doing, h.At)
@@ -205,8 +208,8 @@ func sound(t testing.TB, p *plan.Plan) {
 			t.Errorf("a host step of kind %d does not say what it is for", h.Do)
 		}
 	}
-	if !spawned || !sent {
-		t.Errorf("started: %v, inputs sent: %v", spawned, sent)
+	if !spawned || int(sent) != len(p.Init.Inputs) {
+		t.Errorf("started: %v, inputs sent: %d of %d", spawned, sent, len(p.Init.Inputs))
 	}
 	for i, n := range opened {
 		if n != 1 {

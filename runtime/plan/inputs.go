@@ -38,11 +38,23 @@ func (c *compiler) input(name string, s HostStep) prog.Input {
 // The kernel gives descriptors the lowest free numbers, and all from the first
 // late input on are free: the program's first step has seen to it.
 func (c *compiler) receive(at prog.Mark) {
+	c.b.Late()
+	c.early, c.sentAt = len(c.b.Inputs()), at
+	c.take(len(c.plan.Cgroup.Join) + len(c.spec.Mounts) + len(c.spec.Linux.Devices) + len(c.spec.Linux.Namespaces) + 32)
+}
+
+// receiveRest takes the rest of it, after those that the program has used already:
+// while it joins cgroups, which wait for each other, the parent opens mounts.
+func (c *compiler) receiveRest() {
+	c.b.Late()
+	c.rest = len(c.b.Inputs())
+	c.take(len(c.spec.Mounts) + len(c.spec.Linux.Devices) + 32)
+}
+
+// take takes messages with up to so many descriptors.
+func (c *compiler) take(most int) {
 	b := &c.b
 	b.From("")
-	b.Late()
-	c.early, c.sentAt = len(b.Inputs()), at
-	most := len(c.plan.Cgroup.Join) + len(c.spec.Mounts) + len(c.spec.Linux.Devices) + len(c.spec.Linux.Namespaces) + 32
 	for range (most + MaxSent - 1) / MaxSent {
 		var m received
 		m.control = b.Struct("inputs", make([]byte, 24))
@@ -73,18 +85,20 @@ func (c *compiler) startWith(n int) {
 // it, and gives the messages their lengths.
 func (c *compiler) inputs() {
 	c.startWith(c.early)
-	c.plan.Host = append(c.plan.Host, c.opens[c.early:]...)
-	c.host(HostStep{At: c.sentAt, Do: SendInputs, Doing: "send what has been opened"})
-	c.plan.Messages = len(c.received)
 	c.foreign[0] = prog.Int(3 + c.PreserveFDs + c.early)
 	next := c.early
-	for _, m := range c.received {
+	for i, m := range c.received {
 		n := min(len(c.opens)-next, MaxSent)
+		if i == 0 && c.rest > 0 {
+			n = c.rest - next
+		}
 		length, first := 0, 0
 		if n > 0 {
 			length, first = 16+4*n, 3+c.PreserveFDs+next // CMSG_LEN
 		}
+		c.plan.Host = append(c.plan.Host, c.opens[next:next+n]...)
 		next += n
+		c.host(HostStep{At: c.sentAt, Do: SendInputs, Input: prog.Input(next), Doing: "send what has been opened"})
 		room := (length + 7) &^ 7
 		c.b.Resize(m.control, max(24, room))
 		c.b.Put(m.header, 3, 1) // msg_iovlen

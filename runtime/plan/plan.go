@@ -54,7 +54,6 @@ type Plan struct {
 	Clones   bool       // the init is a child that the started process clones: see Born
 	Cgroup   resources.Cgroup
 	Unit     *unit.Unit // of the systemd driver; nil without it
-	Messages int        // how many SendInputs sends, of up to MaxSent inputs
 	Home     bool       // the answer to AtCreated says HOME too
 	Warnings []string
 }
@@ -134,7 +133,7 @@ const (
 	OutputFile             // a memfd for what hooks in the container print
 	AppendTo               // a file that they append to
 	Spawn
-	SendInputs      // to the process, from Early on
+	SendInputs      // to the process: those before Input, up to MaxSent, that it has not got yet
 	OwnGroup        // a directory of resctrl that goes with the container
 	MakeGroup       // one that stays
 	WriteSchemata   // Value to Path
@@ -221,7 +220,8 @@ type compiler struct {
 	late           []lateReadonly
 	targets        []string   // where the config mounts something, as inside has it
 	opens          []HostStep // those that open inputs
-	early          int        // inputs that the process starts with; the rest is sent
+	early          int        // inputs that the process starts with; the others are sent
+	rest           int        // the first of the second message; 0: it is as long as it can be
 	sentAt         prog.Mark  // AtSpawn: unasked
 	received       []received // the messages that they come in
 	foreign        []prog.Arg // arguments of the step that closes what the caller has left open

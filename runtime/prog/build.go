@@ -14,7 +14,6 @@ type Builder struct {
 	p      Program
 	shared map[string]Arg // items that nobody writes to, by their content
 	from   string
-	late   bool
 	args   []Arg  // room for arguments
 	bytes  []byte // room for items
 }
@@ -170,13 +169,16 @@ func (b *Builder) Inside(item Arg, offset int) Arg {
 }
 
 // Late says that the process does not start with the inputs that are added from
-// here on: a step receives them.
-func (b *Builder) Late() { b.p.Early, b.late = len(b.p.Inputs), true }
+// here on: the next steps receive them.
+func (b *Builder) Late() {
+	b.p.Late = append(b.p.Late, Late{len(b.p.Inputs), len(b.p.Steps)})
+}
 
 // Program ends the building. Report is where a failing step is told about.
 func (b *Builder) Program(firstFD int, report Input) *Program {
-	if !b.late {
-		b.p.Early = len(b.p.Inputs)
+	b.p.Early = len(b.p.Inputs)
+	if len(b.p.Late) > 0 {
+		b.p.Early = b.p.Late[0].Input
 	}
 	b.p.FirstFD, b.p.Report = firstFD, report
 	p := b.p

@@ -3,7 +3,10 @@
 
 package prog
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Check proves what the interpreter relies on: labels resolve and lie further
 // down, registers are set before use on every way through the program, indexes
@@ -20,13 +23,13 @@ func (p *Program) Check() error {
 			return fmt.Errorf("data %d: %w", i, err)
 		}
 	}
-	set, received := p.alwaysSet(), p.lastReceive()
+	set := p.alwaysSet()
 	for i, s := range p.Steps {
 		if err := p.checkStep(i, s, set[i]); err != nil {
 			return fmt.Errorf("step %d (%s): %w", i, s.Doing, err)
 		}
 		for _, a := range s.Args {
-			if a.Kind == InputFD && int(a.Value) >= p.Early && i < received {
+			if a.Kind == InputFD && i < p.received(int(a.Value)) {
 				return fmt.Errorf("step %d (%s): uses input %s before it is received", i, s.Doing, p.Inputs[a.Value])
 			}
 		}
@@ -34,14 +37,22 @@ func (p *Program) Check() error {
 	return nil
 }
 
-// lastReceive returns the index behind the last recvmsg, or no step's.
-func (p *Program) lastReceive() int {
-	for i := len(p.Steps) - 1; i >= 0; i-- {
-		if p.Steps[i].Call == Recvmsg {
-			return i + 1
+// received returns the first step that has an input.
+func (p *Program) received(input int) int {
+	end := len(p.Steps)
+	for _, late := range slices.Backward(p.Late) {
+		if input < late.Input {
+			end = late.Step
+			continue
 		}
+		for i := end - 1; i >= late.Step; i-- {
+			if p.Steps[i].Call == Recvmsg {
+				return i + 1
+			}
+		}
+		return len(p.Steps)
 	}
-	return len(p.Steps)
+	return 0
 }
 
 func (s *Step) final() bool { return s.Call == Execve || s.Call == Exit }

@@ -28,6 +28,40 @@ func sound() *prog.Program {
 	return b.Program(3, in)
 }
 
+// TestCheckReceived: an input that comes later is there behind the message that
+// brings it, and no sooner.
+func TestCheckReceived(t *testing.T) {
+	for place := range 5 {
+		for _, which := range []string{"early", "first", "second"} {
+			var b prog.Builder
+			inputs := map[string]prog.Input{"early": b.Input("early")}
+			n := 0
+			step := func(late bool) {
+				if n == place {
+					b.Do("use it", prog.Write, prog.Arg{Kind: prog.InputFD, Value: map[string]uint64{"early": 0, "first": 1, "second": 2}[which]})
+				}
+				if n++; late {
+					b.Do("receive", prog.Recvmsg, inputs["early"].Arg())
+				}
+			}
+			step(false)
+			b.Late()
+			step(true)
+			inputs["first"] = b.Input("first")
+			step(false)
+			b.Late()
+			step(true)
+			inputs["second"] = b.Input("second")
+			step(false)
+			b.Do("end", prog.Exit, prog.Int(0))
+			want := map[string]int{"early": 0, "first": 2, "second": 4}[which]
+			if err := b.Program(3, 0).Check(); (err == nil) != (place >= want) {
+				t.Errorf("%s at place %d: %v", which, place, err)
+			}
+		}
+	}
+}
+
 // TestCheckRules breaks each rule of Check once, in a program that is sound.
 func TestCheckRules(t *testing.T) {
 	if err := sound().Check(); err != nil {

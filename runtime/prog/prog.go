@@ -16,13 +16,18 @@ package prog
 type Program struct {
 	FirstFD int      // number of the first of Inputs
 	Inputs  []string // names of the descriptors that the parent opens, from FirstFD on
-	Early   int      // how many of Inputs the process starts with; recvmsg brings the rest
+	Early   int      // how many of Inputs the process starts with
+	Late    []Late   // how the others come
 	Report  Input    // the descriptor that is told which step failed
 	Regs    []string // names of the registers
 	Steps   []Step
 	Labels  []int // label → index of a step, or len(Steps)
 	Data    []Data
 }
+
+// A Late says that the inputs from Input on, up to those of the next one, are brought
+// by what is received from step Step on.
+type Late struct{ Input, Step int }
 
 // A Step is one system call of a launch program.
 type Step struct {
