@@ -83,12 +83,13 @@ type bench struct {
 	runs    int
 	dir     string // of the section that is being measured: a tmpfs
 	results []result
+
+	programs map[string]string // where they are, and what of
 }
 
-// install makes copies of all programs, ours and the others, which the kernel has to
-// read from the disk as after a reboot, as well as their libraries that nobody else
-// uses, and has these be what is measured: how much of its start a program spends on
-// pages of its file depends on how that was written, which is no matter of its own.
+// install makes copies of all programs, ours and the others, with cp(1), and has these
+// be what is measured: how much of its start a program spends on pages of its file
+// depends on how that was written, which is no matter of its own.
 func (b *bench) install() error {
 	dir, err := os.MkdirTemp("", "coracle-bench-bin-")
 	if err != nil {
@@ -97,6 +98,7 @@ func (b *bench) install() error {
 	bin, others := b.bin, filepath.Join(dir, "others")
 	b.bin, b.plugins = filepath.Join(dir, "ours"), filepath.Join(others, "cni")
 	from := map[string]string{}
+	b.programs = from
 	for _, name := range []string{"coracle", "imgmgr", "cni/bridge", "cni/host-local"} {
 		from[filepath.Join(b.bin, name)] = filepath.Join(bin, name)
 	}
@@ -110,28 +112,37 @@ func (b *bench) install() error {
 		}
 		from[filepath.Join(others, name)] = path
 	}
-	for to, from := range from {
-		data, err := os.ReadFile(from)
-		if err != nil {
-			return err
-		}
+	if err := b.copy(); err != nil {
+		return err
+	}
+	return os.Setenv("PATH", others+":"+os.Getenv("PATH"))
+}
+
+func (b *bench) copy() error {
+	for to, from := range b.programs {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(to, data, 0o755); err != nil {
-			return err
-		}
-		libraries, _ := exec.Command("ldd", to).Output() // fails for those that have none
-		for _, path := range append(strings.Fields(string(libraries)), to) {
-			if !filepath.IsAbs(path) {
-				continue
-			}
-			if err := evict(path); err != nil {
-				return err
-			}
+		if out, err := exec.Command("cp", "--remove-destination", from, to).CombinedOutput(); err != nil {
+			return fmt.Errorf("cp: %w: %s", err, out)
 		}
 	}
-	return os.Setenv("PATH", others+":"+os.Getenv("PATH"))
+	return nil
+}
+
+// forget has the kernel read a program from the disk when it runs next, as after a
+// reboot, and its libraries, but for those that somebody else is using.
+func forget(program string) error {
+	libraries, _ := exec.Command("ldd", program).Output() // fails for those that have none
+	for _, path := range append(strings.Fields(string(libraries)), program) {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		if err := evict(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // evict takes a file out of the kernel's cache, posix_fadvise(2).
