@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/coracle-oci/coracle/runtime/launch"
@@ -82,6 +83,20 @@ func TestOldPrograms(t *testing.T) {
 	// Step 3, which is named by its address, has failed with ENOENT.
 	if r, err := launch.DecodeReport([]byte{0x00, 0x05, 0x60, 0x00, 2, 0, 0, 0}); err != nil || r.Step != 3 || r.Errno != 2 {
 		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// TestHugeState: a file that nobody can have written is damaged, and is not read.
+func TestHugeState(t *testing.T) {
+	s := keepState(t, `{"version":1,"id":"old","status":"created","cgroups":[]}`)
+	if err := os.Truncate(filepath.Join(s.Root, "old", stateFile), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open("old", Shared); !errors.Is(err, errUnreadable) || !errors.Is(err, syscall.EFBIG) {
+		t.Error(err)
+	}
+	if l, err := s.List(); len(l) != 0 || err != nil {
+		t.Error(l, err)
 	}
 }
 
