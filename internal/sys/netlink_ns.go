@@ -46,9 +46,5 @@ func SameNetns(a, b int) (bool, error) {
 	return x.Dev == y.Dev && x.Ino == y.Ino, nil
 }
 
-// SetNetns moves the calling thread, which the caller has locked, into the
-// network namespace fd.
-func SetNetns(fd int) error { return unix.Setns(fd, unix.CLONE_NEWNET) }
-
 // CloseNetns closes what [OpenNetns] opened.
 func CloseNetns(fd int) error { return unix.Close(fd) }

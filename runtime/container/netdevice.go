@@ -4,7 +4,6 @@
 package container
 
 import (
-	"runtime"
 	"slices"
 	"syscall"
 
@@ -102,7 +101,7 @@ func (m *maker) returnDevices() {
 	if len(m.devices) == 0 {
 		return
 	}
-	own, err := sys.OpenNetns("/proc/thread-self/ns/net")
+	own, err := sys.OpenNetns(ownNamespace)
 	for _, d := range slices.Backward(m.devices) {
 		if err == nil {
 			err = d.moveBack(own)
@@ -130,28 +129,20 @@ func (d *netDevice) moveBack(own int) error {
 // A dialer opens a netlink socket in some network namespace.
 type dialer func() (*conn.Conn, error)
 
-// inNamespace opens it in that of a descriptor. The thread that goes there is
-// thrown away: a goroutine that ends while it is locked takes it along.
+// inNamespace opens it in that of a descriptor.
 func inNamespace(ns int) dialer {
-	type answer struct {
-		c   *conn.Conn
-		err error
-	}
 	return func() (*conn.Conn, error) {
-		answers := make(chan answer)
-		go func() {
-			runtime.LockOSThread()
-			if err := sys.SetNetns(ns); err != nil {
-				answers <- answer{nil, &fail.Error{Doing: "enter the container's network namespace", Err: err}}
-				return
-			}
-			c, err := conn.Dial(linux.NETLINK_ROUTE)
-			answers <- answer{c, err}
-		}()
-		a := <-answers
-		return a.c, a.err
+		home, err := sys.OpenNetns(ownNamespace)
+		if err != nil {
+			return nil, err
+		}
+		defer sys.CloseNetns(home)
+		return conn.DialBy(func(protocol int) (int, error) { return sys.NetlinkSocketIn(ns, home, protocol) }, linux.NETLINK_ROUTE)
 	}
 }
+
+// ownNamespace is the network namespace that coracle runs in, with all its threads.
+const ownNamespace = "/proc/thread-self/ns/net"
 
 // linksIn lists the links of a namespace by name.
 func linksIn(ns int) (map[string]netlink.Link, error) {

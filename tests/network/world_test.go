@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/testkit"
 )
@@ -93,7 +95,7 @@ func (w *world) within(name string, f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		if err := sys.SetNetns(fd); err != nil {
+		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
 			done <- err
 			return
 		}
