@@ -4,15 +4,21 @@
 package launch
 
 import (
+	"strconv"
 	"syscall"
 
+	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
 // A Guard restores a terminal when this process is gone, however it went.
-type Guard struct{ pid, gate int }
+type Guard struct{ pid, pidFD, gate int }
+
+// patience is how many milliseconds a guard may take for its first word, and for its
+// end: it does next to nothing.
+const patience = 5_000
 
 // GuardTerminal starts the guard of the terminal that is standard input: a program
 // of a few steps that waits for the end of its gate and then sets the settings.
@@ -49,19 +55,47 @@ func GuardTerminal(settings []byte) (*Guard, error) {
 		sys.Close(ours)
 		return nil, err
 	}
-	g := &Guard{pid, ours}
-	// Before it leads its session, what kills our group kills it too.
-	if n, _, err := sys.Receive(ours, make([]byte, 1)); err != nil || n == 0 {
+	g := &Guard{pid: pid, pidFD: -1, gate: ours}
+	if g.pidFD, err = sys.PidfdOpen(pid); err == nil {
+		// Before it leads its session, what kills our group kills it too.
+		err = g.listen(patience)
+	}
+	if err != nil {
 		g.Close()
-		return nil, syscall.EPIPE
+		return nil, err
 	}
 	return g, nil
+}
+
+// listen waits until the guard says that it can be relied on.
+func (g *Guard) listen(milliseconds int) error {
+	ready, err := sys.Wait(milliseconds, g.gate)
+	switch {
+	case err != nil:
+		return err
+	case ready < 0:
+		return &fail.Error{Doing: "wait for the guard of the terminal, process " + strconv.Itoa(g.pid), Err: syscall.ETIMEDOUT}
+	}
+	if n, _, err := sys.Receive(g.gate, make([]byte, 1)); err != nil || n == 0 {
+		return &fail.Error{Doing: "wait for the guard of the terminal, process " + strconv.Itoa(g.pid) + ", which is gone", Err: syscall.EPIPE}
+	}
+	return nil
 }
 
 // Close lets the guard restore the terminal, and end.
 func (g *Guard) Close() {
 	if g != nil {
-		sys.Close(g.gate)
-		_, _ = sys.Reap(g.pid)
+		g.end(patience)
 	}
+}
+
+// end kills a guard that does not end by itself.
+func (g *Guard) end(milliseconds int) {
+	sys.Close(g.gate)
+	if ready, _ := sys.Wait(milliseconds, g.pidFD); ready != 0 {
+		sys.Kill(g.pid, linux.SIGKILL)
+		_, _ = sys.Wait(milliseconds, g.pidFD)
+	}
+	sys.ReapEnded(g.pid)
+	sys.Close(g.pidFD)
 }
