@@ -25,8 +25,11 @@ const (
 	syslogSocket  = "/dev/log"
 )
 
+// patience is how long a daemon may have no room for a record.
+const patience = 5 * time.Second
+
 func dial(path, name string, form func(string, record) []byte) (sink, error) {
-	fd, err := sys.DatagramConnect(path)
+	fd, err := sys.DatagramConnect(path, patience)
 	if err != nil {
 		return nil, &os.PathError{Op: "connect", Path: path, Err: err}
 	}

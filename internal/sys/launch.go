@@ -122,8 +122,7 @@ func StreamConnectWithin(path string, patience time.Duration) (int, error) {
 		return -1, err
 	}
 	if patience > 0 {
-		limit := unix.NsecToTimeval(int64(patience))
-		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
+		err = sendWithin(fd, patience)
 	}
 	if err == nil {
 		err = tooLate(uninterrupted(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: FDPath(at)}) }))
@@ -135,6 +134,12 @@ func StreamConnectWithin(path string, patience time.Duration) (int, error) {
 	return fd, nil
 }
 
+// sendWithin limits how long connect(2) and each send over the socket may take.
+func sendWithin(fd int, patience time.Duration) error {
+	limit := unix.NsecToTimeval(int64(patience))
+	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
+}
+
 // tooLate says what a blocking socket's EAGAIN means: SO_SNDTIMEO, socket(7).
 func tooLate(err error) error {
 	if err == unix.EAGAIN {
@@ -143,8 +148,19 @@ func tooLate(err error) error {
 	return err
 }
 
-// DatagramConnect connects to a daemon's datagram socket.
-func DatagramConnect(path string) (int, error) { return connectUnix(unix.SOCK_DGRAM, path) }
+// DatagramConnect connects to a daemon's datagram socket. What the daemon has no room
+// for within the time is not sent: ETIMEDOUT.
+func DatagramConnect(path string, patience time.Duration) (int, error) {
+	fd, err := connectUnix(unix.SOCK_DGRAM, path)
+	if err != nil {
+		return -1, err
+	}
+	if err := sendWithin(fd, patience); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
 
 // DatagramListen makes a socket in a directory that everybody may send datagrams to.
 func DatagramListen(dir, name string) (int, error) {
@@ -231,7 +247,7 @@ func Send(fd int, b []byte, fds ...int) error {
 	if len(fds) > 0 {
 		control = unix.UnixRights(fds...)
 	}
-	return uninterrupted(func() error { return unix.Sendmsg(fd, b, control, nil, unix.MSG_NOSIGNAL) })
+	return tooLate(uninterrupted(func() error { return unix.Sendmsg(fd, b, control, nil, unix.MSG_NOSIGNAL) }))
 }
 
 // SendAll sends bytes over a stream, and descriptors with the first of them.

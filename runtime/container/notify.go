@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -29,6 +31,9 @@ const (
 	notifyName     = "notify.sock"
 	notifyInside   = "/run/notify" // where the container sees the directory
 )
+
+// managerPatience is how long the service manager may have no room for a message.
+const managerPatience = 5 * time.Second
 
 // fromEnvironment gives a config what the caller's environment asks for: the
 // sockets of sd_listen_fds(3), which are descriptors from 3 on, and that of
@@ -51,7 +56,9 @@ func (o *Options) fromEnvironment(c *config.Config, f *facts.Facts) {
 
 // A notifier passes on what a container says to the service manager.
 type notifier struct {
-	from, to int
+	from, to int // to is -1 when the manager takes nothing
+	id       string
+	tell     func(string, ...any)
 }
 
 // notifier listens for the container, if it has the directory and there is
@@ -61,7 +68,7 @@ func (s *State) notifier(socket string) (*notifier, error) {
 	if _, err := os.Stat(dir); socket == "" || errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	to, err := sys.DatagramConnect(socket)
+	to, err := sys.DatagramConnect(socket, managerPatience)
 	if err != nil {
 		return nil, &fail.Error{Where: notifyVariable, Doing: "connect to " + socket, Err: err, Hint: "unset it if no service manager waits"}
 	}
@@ -71,7 +78,7 @@ func (s *State) notifier(socket string) (*notifier, error) {
 		sys.Close(to)
 		return nil, &fail.Error{Where: s.ID, Doing: "listen in " + dir, Err: err}
 	}
-	return &notifier{from, to}, nil
+	return &notifier{from, to, s.ID, s.tell}, nil
 }
 
 // Close ends it; what the container says from here on is lost.
@@ -110,10 +117,20 @@ func (n *notifier) pass(pid int) (ready bool) {
 		}
 		lines = append(lines, line)
 	}
-	if len(lines) > 0 {
-		_ = sys.Send(n.to, []byte(strings.Join(lines, "\n"))) // whoever is gone need not know
+	if len(lines) > 0 && n.to >= 0 {
+		n.send(strings.Join(lines, "\n"))
 	}
 	return ready
+}
+
+// send gives one message to the manager. Whoever is gone need not know; one that takes
+// nothing is waited for once.
+func (n *notifier) send(message string) {
+	if sys.Send(n.to, []byte(message)) == syscall.ETIMEDOUT {
+		n.tell("%s: who listens at %s has taken no message for %s, and gets no more: what the container says is lost", n.id, notifyVariable, managerPatience)
+		sys.Close(n.to)
+		n.to = -1
+	}
 }
 
 // awaitReady passes on what the container says until it says that it is ready, or
