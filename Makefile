@@ -10,7 +10,7 @@ T         ?= 30s
 export CGO_ENABLED = 0
 # What Go 1.26 has that costs a program more at its start than it gives one that ends
 # soon (RATIONALE.md). A Go that does not know the words goes without.
-GOLEAN := $(shell GOEXPERIMENT=nogreenteagc,nosizespecializedmalloc go version >/dev/null 2>&1 && echo nogreenteagc,nosizespecializedmalloc)
+GOLEAN := $(shell GOEXPERIMENT=nogreenteagc,nosizespecializedmalloc,norandomizedheapbase64 go version >/dev/null 2>&1 && echo nogreenteagc,nosizespecializedmalloc,norandomizedheapbase64)
 GOBUILD = GOEXPERIMENT=$(GOLEAN) go build -overlay out/go/overlay.json -trimpath -ldflags '-s -w -X github.com/coracle-oci/coracle/internal/command.commit=$(COMMIT)'
 UNIT    = $$(go list ./... | grep -v /tests/)
 ROOT    = $$(go list ./tests/... | grep -vE '/tests/(bench|engines|mutants|stress|conformance)$$')

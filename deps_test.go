@@ -25,7 +25,6 @@ internal/sys/linux  pure         : golang.org/x/sys/unix
 internal/decode     pure         : …/internal/fail github.com/go-json-experiment/json
 internal/profile    pure         : …/internal/decode …/internal/fail …/internal/sys/linux github.com/opencontainers/runtime-spec
 internal/trace                   :
-internal/deep                    :
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
 internal/command                 : …/internal/trace …/internal/fail …/internal/sys
 internal/inroot                  : …/internal/sys …/internal/fail …/internal/sys/linux
@@ -54,7 +53,7 @@ runtime/stats                    : …/internal/sys
 runtime/container                : …/internal/netlink …/internal/netlink/conn …/internal/trace …/runtime/stats …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/probe …/runtime/prog …/runtime/plan …/runtime/cgroup …/runtime/cgroup/resources …/runtime/cgroup/unit …/runtime/systemd …/runtime/launch …/runtime/console github.com/opencontainers/runtime-spec github.com/go-json-experiment/json
 runtime/recorder                 : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/seccomp
 runtime/cli                      : …/internal/cninet …/runtime/recorder …/internal/profile …/runtime/stats …/runtime/cgroup/resources …/internal/fail …/internal/sys …/internal/sys/linux …/internal/command …/specs …/runtime/config …/runtime/seccomp …/runtime/facts …/runtime/probe …/runtime/plan …/runtime/cgroup …/runtime/console …/runtime/container …/runtime/lxc …/runtime/selftest github.com/opencontainers/runtime-spec
-runtime/cmd/coracle              : …/internal/deep …/internal/command …/runtime/cli
+runtime/cmd/coracle              : …/internal/command …/runtime/cli
 
 tools/gotest                     :
 tools/sbom                       :
@@ -89,7 +88,7 @@ cni-plugins/apply                : …/internal/fail …/internal/netlink …/in
 cni-plugins/loopback             : …/internal/fail …/internal/netlink …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/apply …/cni-plugins/netns
 cni-plugins/bridge/verbs         : …/internal/fail …/internal/netlink …/internal/netlink/conn …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/masq …/cni-plugins/bridge …/cni-plugins/apply …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/ipam/delegate
 cni-plugins/run                  : …/internal/fail …/internal/sys …/internal/command …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/netns
-cni-plugins/cmd/cni              : …/internal/deep …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/run …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/loopback …/cni-plugins/bridge/verbs
+cni-plugins/cmd/cni              : …/cni-plugins/plugin …/cni-plugins/plan …/cni-plugins/run …/cni-plugins/netns …/cni-plugins/hostlocal …/cni-plugins/loopback …/cni-plugins/bridge/verbs
 cni-plugins/network              : …/internal/fail …/internal/netlink …/internal/netlink/conn …/internal/sys/linux …/cni-plugins/netns …/cni-plugins/masq github.com/containernetworking/cni github.com/opencontainers/runtime-spec
 cni-plugins/cli                  : …/internal/sys …/internal/command …/internal/fail …/internal/misuse …/cni-plugins/network github.com/spf13/cobra
 cni-plugins/cmd/cninet           : …/internal/command …/cni-plugins/cli

@@ -94,18 +94,21 @@ const deafSleep = time.Second / 2
 type watchedFile struct {
 	fd     int
 	counts map[string]uint64
-	events map[string]string // by the name of a counter
+	events []told
 }
 
 // notices are the files with the counters that are told, and the events' names.
 var notices = [...]struct {
 	file   string
-	events map[string]string
+	events []told
 }{
 	{"cgroup.events", nil}, // frozen
-	{"memory.events", map[string]string{"oom_kill": "oom", "high": "memory.high"}},
-	{"pids.events", map[string]string{"max": "pids.max"}},
+	{"memory.events", []told{{"oom_kill", "oom"}, {"high", "memory.high"}}},
+	{"pids.events", []told{{"max", "pids.max"}}},
 }
+
+// told is a counter, and the event when it grows.
+type told struct{ counter, event string }
 
 // watch opens everything. The counters are read here: only what changes is told.
 func (s Store) watch(id string) (w *watcher, err error) {
@@ -213,9 +216,9 @@ func (w *watcher) happened(fds []linux.PollFd) (events []Event) {
 // counted returns an event for each counter that has grown.
 func (w *watcher) counted(f *watchedFile) (events []Event) {
 	now := f.read()
-	for name, kind := range f.events {
-		if more := now[name] - f.counts[name]; now[name] > f.counts[name] {
-			events = append(events, w.event(kind, map[string]uint64{"count": more}))
+	for _, e := range f.events {
+		if more := now[e.counter] - f.counts[e.counter]; now[e.counter] > f.counts[e.counter] {
+			events = append(events, w.event(e.event, map[string]uint64{"count": more}))
 		}
 	}
 	if now != nil {

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The coracle authors
 
 // Command overlay writes DIR/overlay.json, for go build -overlay, with changes to
-// the Go runtime that let short programs start sooner (RATIONALE.md):
+// Go that let short programs start sooner (RATIONALE.md):
 // "go run ./tools/overlay DIR". A change whose lines are not in this Go's source
 // exactly once is left out with a warning: the programs are the same, and slower.
 package main
@@ -23,49 +23,137 @@ type change struct {
 	edits []edit
 }
 
-// An edit replaces text of a file of package runtime; what replaces no text is appended.
+// An edit replaces text of a file of the standard library; what replaces no text is appended.
 type edit struct{ file, old, new string }
 
 // changes is not a variable, so that nothing changes it.
 func changes() []change {
 	return []change{
 		{"no look for the CPU limit of programs with go:debug containermaxprocs=0", []edit{
-			{"cgroup_linux.go", "\nfunc defaultGOMAXPROCSInit() {\n", "\nfunc defaultGOMAXPROCSInit() {\n\tif debug.containermaxprocs == 0 {\n\t\treturn\n\t}\n"},
+			{"runtime/cgroup_linux.go", "\nfunc defaultGOMAXPROCSInit() {\n", "\nfunc defaultGOMAXPROCSInit() {\n\tif debug.containermaxprocs == 0 {\n\t\treturn\n\t}\n"},
 		}},
 		// Programs with cgo keep to Go's order: C's threads call Go without a go statement.
 		{"no second thread before there is a second goroutine or a timer", []edit{
-			{"proc.go", "\n\tmainStarted = true\n", "\n\tmainStarted = iscgo\n"},
-			{"proc.go", "\n\tif haveSysmon {\n", "\n\tif haveSysmon && iscgo {\n"},
-			{"proc.go", "\n\t\tif mainStarted {\n", `
+			{"runtime/proc.go", "\n\tmainStarted = true\n", "\n\tmainStarted = iscgo\n"},
+			{"runtime/proc.go", "\n\tif haveSysmon {\n", "\n\tif haveSysmon && iscgo {\n"},
+			{"runtime/proc.go", "\n\t\tif mainStarted {\n", `
 		if fn.fn != abi.FuncPCABIInternal(runFinalizers) && fn.fn != abi.FuncPCABIInternal(runCleanups) {
 			startOthers()
 		}
 		if mainStarted {
 `},
-			{"proc.go", "", `
+			{"runtime/proc.go", "", `
 func startOthers() {
 	if main_init_done != nil && !mainStarted {
 		mainStarted = true
-		systemstack(func() { newm(sysmon, nil, -1) })
+		systemstack(func() {
+			readVDSO()
+			newm(sysmon, nil, -1)
+		})
 	}
 }
 `},
-			{"time.go", " c *hchan) *timeTimer {\n", " c *hchan) *timeTimer {\n\tstartOthers()\n"},
-			{"mgc.go", "\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tmemstats.enablegc = true"},
+			{"runtime/time.go", " c *hchan) *timeTimer {\n", " c *hchan) *timeTimer {\n\tstartOthers()\n"},
+			{"runtime/vdso_linux.go", "\nfunc vdsoauxv(tag, val uintptr) {\n", `
+var vdsoBase uintptr
+
+// Until there are more threads, the few looks at a clock are system calls.
+func vdsoauxv(tag, val uintptr) {
+	if tag == _AT_SYSINFO_EHDR {
+		vdsoBase = val
+		if iscgo {
+			readVDSO()
+		}
+	}
+}
+
+func readVDSO() { parseVDSO(_AT_SYSINFO_EHDR, vdsoBase) }
+
+func parseVDSO(tag, val uintptr) {
+`},
 		}},
-		// The first allocation is always one, before the linker's word that nobody reads the
-		// profile is heeded: a walk of the stack by tables that nothing else touches.
+		// Without a collection nothing is to be marked, swept, given back, or done again in two minutes.
+		// Addresses of 40 bits instead of 48: the tables that say which pages are in use take
+		// 2 MiB of them, not 600, and can be had in one piece that needs no second call.
+		{"a heap of at most 256 GiB", []edit{
+			{"runtime/malloc.go", "(1-goos.IsIos*goarch.IsArm64))*48 + ", "(1-goos.IsIos*goarch.IsArm64))*40 + "},
+			{"runtime/malloc.go", "\tarenaBaseOffset = 0xffff800000000000*goarch.IsAmd64 + ", "\tarenaBaseOffset = 0*goarch.IsAmd64 + "},
+			{"runtime/mpagealloc_64bit.go", "\t\tr := sysReserve(nil, b, \"page summary\")\n", "\t\tr := sysAllocOS(b, \"page summary\")\n"},
+			{"runtime/mpagealloc_64bit.go", "\tr := sysReserve(nil, nbytes, \"scavenge index\")\n", "\tr := sysAllocOS(nbytes, \"scavenge index\")\n"},
+			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), p.sysStat, \"page alloc\")\n", "\t\tp.sysStat.add(int64(need.size()))\n"},
+			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), sysStat, \"scavenge index\")\n", "\t\tsysStat.add(int64(need.size()))\n"},
+		}},
+		{"what serves collections is made by the first one", []edit{
+			{"runtime/mgc.go", "\n\tc := make(chan int, 2)\n\tgo bgsweep(c)\n\tgo bgscavenge(c)\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tmemstats.enablegc = true"},
+			{"runtime/mgc.go", "\n\tsemacquire(&work.startSema)\n\t// Re-check transition", `
+	if collected.CompareAndSwap(0, 1) { // what this allocates may start one, too
+		c := make(chan int, 2)
+		go bgsweep(c)
+		go bgscavenge(c)
+		go forcegchelper()
+	}
+	semacquire(&work.startSema)
+	for _, md := range activeModules() {
+		if md.gcdatamask == (bitvector{}) {
+			md.gcdatamask = progToPointerMask((*byte)(unsafe.Pointer(md.gcdata)), md.edata-md.data)
+			md.gcbssmask = progToPointerMask((*byte)(unsafe.Pointer(md.gcbss)), md.ebss-md.bss)
+		}
+	}
+	// Re-check transition`},
+			{"runtime/mgc.go", "", "\nvar collected atomic.Uint32\n"},
+			{"runtime/proc.go", "\nfunc init() {\n\tgo forcegchelper()\n}\n", "\n"},
+			{"runtime/symtab.go", "\t\t\tmd.gcdatamask = progToPointerMask((*byte)(unsafe.Pointer(md.gcdata)), scanDataSize)\n", ""},
+			{"runtime/symtab.go", "\t\t\tmd.gcbssmask = progToPointerMask((*byte)(unsafe.Pointer(md.gcbss)), scanBSSSize)\n", ""},
+		}},
+		{"the first goroutine has a stack that it need not leave", []edit{
+			{"runtime/proc.go", "\n\t\tnewg = malg(stackMin)\n", `
+		size := int32(stackMin)
+		if runtimeInitTime == 0 && !iscgo {
+			size = 32<<10 - stackSystem
+		}
+		newg = malg(size)
+`},
+		}},
+		// The linker says that nobody reads the profile after the first allocations are
+		// made, and a changed rate makes the next one a sample.
 		{"no sample of the memory for a profile that the program does not have", []edit{
-			{"malloc.go", "\n\tif MemProfileRate == 0 {\n\t\t// Basically", "\n\tif MemProfileRate == 0 || disableMemoryProfiling {\n\t\t// Basically"},
+			{"runtime/malloc.go", "\n\tmProf_Malloc(mp, x, size)\n}", "\n\tif !disableMemoryProfiling {\n\t\tmProf_Malloc(mp, x, size)\n\t}\n}"},
+		}},
+		{"the environment is not copied", []edit{
+			{"runtime/runtime1.go", "\t\tenvs[i] = gostring(argv_index(argv, argc+1+i))\n", "\t\tenvs[i] = gostringnocopy(argv_index(argv, argc+1+i))\n"},
+		}},
+		{"the table of the environment has its size at once", []edit{
+			{"syscall/env_unix.go", "\tenv = make(map[string]int)\n\tfor i, s", "\tenv = make(map[string]int, len(envs))\n\tfor i, s"},
+		}},
+		// They are the runtime's own, which has read them.
+		{"go:debug lines about processors are not read twice", []edit{
+			{"runtime/runtime.go", "\n\t\t(*update)(godebugDefault, env)\n", `
+		defaults := godebugDefault
+		if defaults == "containermaxprocs=0,updatemaxprocs=0" {
+			defaults = ""
+		}
+		(*update)(defaults, env)
+`},
+		}},
+		{"no finalizer for the standard streams", []edit{
+			{"os/file_unix.go", "\n\truntime.SetFinalizer(f.file, (*file).close)\n\treturn f\n", "\n\tif fd > 2 {\n\t\truntime.SetFinalizer(f.file, (*file).close)\n\t}\n\treturn f\n"},
+		}},
+		// The linker sorts it.
+		{"no look whether the table of functions is sorted", []edit{
+			{"runtime/symtab.go", "\n\tfor i := 0; i < nftab; i++ {\n\t\t// NOTE", "\n\tfor i := nftab; i < nftab; i++ {\n\t\t// NOTE"},
+		}},
+		// Go uses it where a heap is of many gigabytes.
+		{"no look for the size of huge pages", []edit{
+			{"runtime/os_linux.go", "\n\tphysHugePageSize = getHugePageSize()\n", "\n"},
 		}},
 		// All stacks of a piece are written to when the first one is wanted.
 		{"stacks are cut from pieces of 16 KiB, not 32", []edit{
-			{"malloc.go", "\n\t_StackCacheSize = 32 * 1024\n", "\n\t_StackCacheSize = 16 * 1024\n"},
+			{"runtime/malloc.go", "\n\t_StackCacheSize = 32 * 1024\n", "\n\t_StackCacheSize = 16 * 1024\n"},
 		}},
 		// What os/signal is told to catch it installs a handler for when it is told. What
 		// the caller ignores is not inherited, as with the handlers.
 		{"handlers at the start only for those signals that the runtime itself lives on", []edit{
-			{"signal_unix.go", "\n\t\tif !sigInstallGoHandler(i) {\n", `
+			{"runtime/signal_unix.go", "\n\t\tif !sigInstallGoHandler(i) {\n", `
 		if fwdSig[i] == _SIG_DFL && t.flags&_SigPanic == 0 && i != _SIGPIPE && i != sigPreempt && i != sigPerThreadSyscall && !iscgo {
 			continue
 		}
@@ -91,19 +179,19 @@ func write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("go env GOROOT: %w", err)
 	}
-	skipped, err := overlay(filepath.Join(strings.TrimSpace(string(goroot)), "src/runtime"), dir)
+	skipped, err := overlay(filepath.Join(strings.TrimSpace(string(goroot)), "src"), dir)
 	for _, what := range skipped {
 		fmt.Fprintf(os.Stderr, "overlay: this Go is not as expected, left out: %s\n", what)
 	}
 	return err
 }
 
-// overlay writes the changed files of the runtime to dir, and overlay.json. It
-// returns the changes that the runtime is not made for.
-func overlay(runtime, dir string) (skipped []string, err error) {
+// overlay writes the changed files of src to dir, and overlay.json. It returns the
+// changes that this Go is not made for.
+func overlay(src, dir string) (skipped []string, err error) {
 	changed := map[string]string{}
 	for _, c := range changes() {
-		if !c.apply(runtime, changed) {
+		if !c.apply(src, changed) {
 			skipped = append(skipped, c.what)
 		}
 	}
@@ -115,8 +203,8 @@ func overlay(runtime, dir string) (skipped []string, err error) {
 	}
 	replace := map[string]string{}
 	for file, text := range changed {
-		path := filepath.Join(dir, strings.TrimSuffix(file, ".go")+".txt") // what ends in .go is taken for a package of this module
-		replace[filepath.Join(runtime, file)] = path
+		path := filepath.Join(dir, strings.ReplaceAll(strings.TrimSuffix(file, ".go"), "/", "-")+".txt") // what ends in .go is taken for a package of this module
+		replace[filepath.Join(src, file)] = path
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return skipped, err
 		}
@@ -129,8 +217,8 @@ func overlay(runtime, dir string) (skipped []string, err error) {
 }
 
 // apply makes the change in the files of changed, where those are that are not as
-// they are in runtime. It reports whether it could.
-func (c change) apply(runtime string, changed map[string]string) bool {
+// they are in src. It reports whether it could.
+func (c change) apply(src string, changed map[string]string) bool {
 	mine := map[string]string{}
 	for _, e := range c.edits {
 		text, ok := mine[e.file]
@@ -138,7 +226,7 @@ func (c change) apply(runtime string, changed map[string]string) bool {
 			text, ok = changed[e.file]
 		}
 		if !ok {
-			source, err := os.ReadFile(filepath.Join(runtime, e.file))
+			source, err := os.ReadFile(filepath.Join(src, e.file))
 			if err != nil {
 				return false
 			}

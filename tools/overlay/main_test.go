@@ -29,7 +29,7 @@ func TestThisGo(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, what := range []string{"file", "timer", "goroutine", "loop", "garbage", "init", "signal", "fault"} {
+	for _, what := range []string{"file", "timer", "goroutine", "loop", "garbage", "init", "signal", "fault", "heap", "globals", "clock", "environment", "stack", "streams"} {
 		for _, procs := range []string{"1", "2"} {
 			if out, err := run(t, program, what, procs); err != nil || out != "" {
 				t.Errorf("%s with GOMAXPROCS=%s: %v, %s", what, procs, err, out)
@@ -43,36 +43,39 @@ func TestThisGo(t *testing.T) {
 
 func TestOtherGo(t *testing.T) {
 	for _, c := range []struct{ name, file, old, new string }{
-		{"a line is gone", "time.go", "*timeTimer {", "*Timer {"},
-		{"a line is there twice", "mgc.go", "\nfunc gcenable", "\n\t<-c\n\t<-c\n\tmemstats.enablegc = true\nfunc gcenable"},
-		{"a file is gone", "proc.go", "", ""},
+		{"a line is gone", "runtime/time.go", "*timeTimer {", "*Timer {"},
+		{"a line is there twice", "runtime/proc.go", "\nfunc newproc(", "\n\tmainStarted = true\nfunc newproc("},
+		{"a file is gone", "runtime/vdso_linux.go", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			runtime, dir := t.TempDir(), t.TempDir()
-			for _, file := range []string{"cgroup_linux.go", "proc.go", "time.go", "mgc.go", "signal_unix.go", "malloc.go"} {
-				text, err := os.ReadFile(filepath.Join(source(t), file))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if file == c.file {
-					text = []byte(strings.Replace(string(text), c.old, c.new, 1))
-				}
-				if file == c.file && c.old == "" {
-					continue
-				}
-				if err := os.WriteFile(filepath.Join(runtime, file), text, 0o600); err != nil {
-					t.Fatal(err)
+			src, dir := t.TempDir(), t.TempDir()
+			want := map[string]string{}
+			for _, change := range changes() {
+				for _, e := range change.edits {
+					text, err := os.ReadFile(filepath.Join(source(t), e.file))
+					if err != nil {
+						t.Fatal(err)
+					}
+					to := filepath.Join(src, e.file)
+					if !strings.HasPrefix(change.what, "no second thread") {
+						want[to] = filepath.Join(dir, strings.ReplaceAll(strings.TrimSuffix(e.file, ".go"), "/", "-")+".txt")
+					}
+					if e.file == c.file {
+						text = []byte(strings.Replace(string(text), c.old, c.new, 1))
+					}
+					if e.file == c.file && c.old == "" {
+						continue
+					}
+					if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, text, 0o600)); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
-			skipped, err := overlay(runtime, dir)
+			skipped, err := overlay(src, dir)
 			if err != nil || len(skipped) != 1 || !strings.HasPrefix(skipped[0], "no second thread") {
 				t.Errorf("left out: %q, %v", skipped, err)
 			}
 			got, err := os.ReadFile(filepath.Join(dir, "overlay.json"))
-			want := map[string]string{}
-			for _, file := range []string{"cgroup_linux", "malloc", "signal_unix"} {
-				want[filepath.Join(runtime, file+".go")] = filepath.Join(dir, file+".txt")
-			}
 			var file struct{ Replace map[string]string }
 			if err = errors.Join(err, json.Unmarshal(got, &file)); err != nil || !maps.Equal(file.Replace, want) {
 				t.Errorf("%v, got %s\nwant %s", err, got, want)
@@ -87,14 +90,14 @@ func source(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(strings.TrimSpace(string(goroot)), "src/runtime")
+	return filepath.Join(strings.TrimSpace(string(goroot)), "src")
 }
 
 func run(t *testing.T, program, what, procs string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, what)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+procs)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS="+procs, "A=1", "B=2")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

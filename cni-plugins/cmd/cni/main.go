@@ -18,7 +18,6 @@ import (
 	"github.com/coracle-oci/coracle/cni-plugins/plan"
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
 	"github.com/coracle-oci/coracle/cni-plugins/run"
-	_ "github.com/coracle-oci/coracle/internal/deep"
 )
 
 func main() { run.Main(bridge(), hostLocal(), loop()) }

@@ -14,7 +14,6 @@ import (
 	"os"
 
 	"github.com/coracle-oci/coracle/internal/command"
-	_ "github.com/coracle-oci/coracle/internal/deep"
 	"github.com/coracle-oci/coracle/runtime/cli"
 )
 

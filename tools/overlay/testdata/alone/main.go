@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +43,40 @@ func main() {
 		}
 	case "garbage":
 		garbage()
+	case "heap":
+		heap()
+	case "globals": // are what a collection starts from, the first one too
+		global, zeroed = new([1 << 20]int), &node{value: 1, next: &node{value: 2}}
+		global[7] = 7
+		for range 3 {
+			runtime.GC()
+			_ = make([]byte, 64<<20)
+		}
+		if global[7] != 7 || zeroed.value != 1 || zeroed.next.value != 2 || initialised["a"].value != 3 {
+			fmt.Println("collected:", global[7], zeroed, initialised)
+		}
+	case "clock": // it goes on when there is a second thread
+		before := time.Now()
+		time.Sleep(10 * time.Millisecond)
+		after := time.Now()
+		if d := after.Sub(before); d < 10*time.Millisecond || d > time.Minute || after.Unix()-before.Unix() > 60 || after.Year() < 2024 {
+			fmt.Println("from", before, "to", after)
+		}
+	case "environment":
+		environment()
+	case "stack":
+		if n := deep(1 << 18); n != 1<<18 {
+			fmt.Println(n, "calls deep")
+		}
+	case "streams": // are not closed by a collection
+		os.Stdin, os.Stdout, os.Stderr = nil, nil, nil
+		runtime.GC()
+		runtime.GC()
+		for fd := range 3 {
+			if err := syscall.Fstat(fd, new(syscall.Stat_t)); err != nil {
+				syscall.Kill(os.Getpid(), syscall.SIGABRT)
+			}
+		}
 	case "init": // a goroutine of a package's init, which has waited for it
 		if !begun {
 			fmt.Println("the goroutine of init has not run")
@@ -81,6 +117,63 @@ func init() {
 		go func() { begin <- true }()
 		begun = <-begin
 	}
+}
+
+var (
+	global      *[1 << 20]int
+	zeroed      *node
+	initialised = map[string]*node{"a": {value: 3}}
+)
+
+type node struct {
+	value int
+	next  *node
+}
+
+// heap fills more memory than one arena of the runtime, gives it back, and does it again.
+func heap() {
+	for round := range 3 {
+		var pieces [40][]byte
+		for i := range pieces {
+			pieces[i] = make([]byte, 16<<20)
+			for at := 0; at < len(pieces[i]); at += 1 << 20 {
+				if pieces[i][at] != 0 {
+					fmt.Println("not zero:", round, i, at)
+				}
+				pieces[i][at] = byte(i + round)
+			}
+		}
+		for i := range pieces {
+			for at := 0; at < len(pieces[i]); at += 1 << 20 {
+				if pieces[i][at] != byte(i+round) {
+					fmt.Println("overwritten:", round, i, at)
+				}
+			}
+		}
+		clear(pieces[:])
+		debug.FreeOSMemory()
+	}
+}
+
+// environment: the caller has set A=1 and B=2.
+func environment() {
+	os.Setenv("B", "4")
+	os.Unsetenv("PATH")
+	_, ok := os.LookupEnv("PATH")
+	list := fmt.Sprint(slices.DeleteFunc(os.Environ(), func(s string) bool { return !strings.HasPrefix(s, "A=") && !strings.HasPrefix(s, "B=") }))
+	if os.Getenv("A") != "1" || os.Getenv("B") != "4" || ok || list != "[A=1 B=4]" {
+		fmt.Println(os.Getenv("A"), os.Getenv("B"), ok, list)
+	}
+}
+
+// deep needs a stack of hundreds of megabytes.
+func deep(n int) int {
+	var room [8]int
+	room[n%8] = 1
+	if n == 0 {
+		return 0
+	}
+	return deep(n-1) + room[n%8]
 }
 
 // garbage keeps eight goroutines allocating for dozens of collections.
