@@ -20,7 +20,7 @@ func chosen(c *command.Call, s container.Store, operands []string) ([]string, er
 	if !c.Bool("regex") {
 		return operands, nil
 	}
-	all, err := s.List()
+	all, err := s.List(c.Warn)
 	if err != nil {
 		return nil, err
 	}

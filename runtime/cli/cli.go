@@ -97,7 +97,7 @@ func operands(c *command.Call, kind string) []string {
 			return nil
 		}
 		var ids []string
-		states, _ := s.List()
+		states, _ := s.List(nil)
 		for _, state := range states {
 			ids = append(ids, state.ID)
 		}

@@ -135,26 +135,26 @@ exit status:
 				return err
 			}
 			if c.Bool("quiet") {
-				return printIDs(s)
+				return printIDs(s, c.Warn)
 			}
-			return printList(s, c.String("format"))
+			return printList(s, c.String("format"), c.Warn)
 		},
 	}
 }
 
-func printIDs(s container.Store) error {
-	states, err := s.List()
+func printIDs(s container.Store, warn func(string, ...any)) error {
+	states, err := s.List(warn)
 	for _, state := range states {
 		fmt.Println(state.ID)
 	}
 	return err
 }
 
-func printList(s container.Store, format string) error {
+func printList(s container.Store, format string, warn func(string, ...any)) error {
 	if err := checkFormat(format); err != nil {
 		return err
 	}
-	list, err := container.Each(s, describe)
+	list, err := container.Each(s, describe, warn)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func topOrder(column string) (func(a, b topRow) int, error) {
 
 // table looks at all containers.
 func (t *topper) table() ([]topRow, error) {
-	states, err := t.store.List()
+	states, err := t.store.List(nil)
 	if err != nil {
 		return nil, err
 	}

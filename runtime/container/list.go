@@ -29,28 +29,30 @@ func (s Store) ids() ([]string, error) {
 	return ids, nil
 }
 
-// List returns all containers that can be read, by id.
-func (s Store) List() ([]*State, error) {
-	return Each(s, func(state *State) *State { return state })
+// List returns all containers that can be read, by id, and warns of the others unless
+// warn is nil.
+func (s Store) List(warn func(string, ...any)) ([]*State, error) {
+	return Each(s, func(state *State) *State { return state }, warn)
 }
 
 // worthAnother is the number of containers for which another CPU is called in: they
 // take longer than to start a thread.
 const worthAnother = 32
 
-// Each returns what look makes of all containers that can be read, by id. It is called
-// on several CPUs at once if there are many.
-func Each[T any](s Store, look func(*State) *T) ([]*T, error) {
+// Each returns what look makes of all containers that can be read, by id, and warns as
+// [Store.List] does. look is called on several CPUs at once if there are many.
+func Each[T any](s Store, look func(*State) *T, warn func(string, ...any)) ([]*T, error) {
 	ids, err := s.ids()
 	if err != nil {
 		return nil, err
 	}
-	seen := make([]*T, len(ids))
+	seen, failed := make([]*T, len(ids)), make([]error, len(ids))
 	var next atomic.Int64
 	some := func() {
 		buf := make([]byte, 0, stateSize)
 		for i := next.Add(1) - 1; i < int64(len(ids)); i = next.Add(1) - 1 {
-			if state, err := s.open(ids[i], Unlocked, buf); err == nil {
+			state, err := s.open(ids[i], Unlocked, buf)
+			if failed[i] = err; err == nil {
 				seen[i] = look(state)
 			}
 		}
@@ -61,5 +63,10 @@ func Each[T any](s Store, look func(*State) *T) ([]*T, error) {
 	}
 	some()
 	others.Wait()
+	for _, err := range failed {
+		if err != nil && warn != nil && !errors.Is(err, ErrHalfMade) && !errors.Is(err, ErrNotExist) { // it is being made, or deleted
+			warn("%s", fail.Reason(err))
+		}
+	}
 	return slices.DeleteFunc(seen, func(t *T) bool { return t == nil }), nil
 }

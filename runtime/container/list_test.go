@@ -9,14 +9,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // keepMany makes containers, some of which cannot be read, and returns the ids of
-// those that can.
-func keepMany(t *testing.T, count int) (s Store, readable []string) {
+// those that can, and of those whose state is damaged.
+func keepMany(t *testing.T, count int) (s Store, readable, damaged []string) {
 	t.Helper()
 	s = Store{Root: t.TempDir()}
 	for n := range count {
@@ -29,8 +30,10 @@ func keepMany(t *testing.T, count int) (s Store, readable []string) {
 		switch n % 7 {
 		case 3: // damaged
 			text = text[:len(text)-1]
+			damaged = append(damaged, id)
 		case 5: // that of another one
 			text = `{"version":1,"id":"other","status":"created"}`
+			damaged = append(damaged, id)
 		case 6: // never made
 			continue
 		default:
@@ -40,16 +43,17 @@ func keepMany(t *testing.T, count int) (s Store, readable []string) {
 			t.Fatal(err)
 		}
 	}
-	return s, readable
+	return s, readable, damaged
 }
 
 // TestEach: each container that can be read is looked at once and comes back in its
 // place, however many look at them. The last of many goes away meanwhile: the first two
-// are looked at at once, and wait for each other and for that.
+// are looked at at once, and wait for each other and for that. Of those whose state is
+// damaged a warning tells, in their order.
 func TestEach(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	for _, count := range []int{0, 1, worthAnother, 10*worthAnother + 1} {
-		s, want := keepMany(t, count)
+		s, want, damaged := keepMany(t, count)
 		many := count > worthAnother
 		met, gone := make(chan bool), make(chan bool)
 		await := func(c chan bool) {
@@ -60,6 +64,7 @@ func TestEach(t *testing.T) {
 			}
 		}
 		var looks atomic.Int64
+		var warned []string
 		got, err := Each(s, func(state *State) *string {
 			looks.Add(1)
 			switch {
@@ -74,6 +79,9 @@ func TestEach(t *testing.T) {
 				await(gone)
 			}
 			return &state.ID
+		}, func(format string, args ...any) {
+			id, _, _ := strings.Cut(fmt.Sprintf(format, args...), ": read its state: ")
+			warned = append(warned, id)
 		})
 		if many {
 			want = want[:len(want)-1]
@@ -84,6 +92,9 @@ func TestEach(t *testing.T) {
 		}
 		if err != nil || !slices.Equal(ids, want) || int(looks.Load()) != len(want) {
 			t.Errorf("of %d: %d looks: %q %v, want %q", count, looks.Load(), ids, err, want)
+		}
+		if !slices.Equal(warned, damaged) {
+			t.Errorf("of %d: warned of %q, want %q", count, warned, damaged)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func TestHugeState(t *testing.T) {
 	if _, err := s.Open("old", Shared); !errors.Is(err, errUnreadable) || !errors.Is(err, syscall.EFBIG) {
 		t.Error(err)
 	}
-	if l, err := s.List(); len(l) != 0 || err != nil {
+	if l, err := s.List(nil); len(l) != 0 || err != nil {
 		t.Error(l, err)
 	}
 }
@@ -112,7 +112,7 @@ func TestNewStates(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if l, err := s.List(); len(l) != 0 || err != nil {
+	if l, err := s.List(nil); len(l) != 0 || err != nil {
 		t.Error(l, err)
 	}
 	warned := ""

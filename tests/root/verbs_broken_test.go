@@ -89,8 +89,11 @@ func TestRootDamagedState(t *testing.T) {
 			for _, verb := range verbsOfOne {
 				expectError(t, v.on(v.id, verb), v.id+": read its state: ", "damaged", "coracle delete --force "+v.id)
 			}
-			if got := v.coracle("list"); got.code != 0 || strings.Count(got.stdout, "\n") != 1 {
-				t.Errorf("list: %+v", got)
+			for _, list := range [][]string{{"list"}, {"list", "--quiet"}, {"list", "--format", "json"}} {
+				got := v.coracle(list...)
+				if got.code != 0 || strings.Contains(got.stdout, v.id) || !strings.HasPrefix(got.stderr, "coracle: warning: "+v.id+": read its state: ") {
+					t.Errorf("%s: %+v", list, got)
+				}
 			}
 			if got := v.coracle("gc"); got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, v.id) {
 				t.Errorf("gc: %+v", got)
