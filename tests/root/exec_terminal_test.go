@@ -129,7 +129,7 @@ func TestRootConsoleSocketBad(t *testing.T) {
 	l.Close()
 	v := newVessel(t, terminal, testkit.Args("sleep", "1000"))
 	inside := sleeping(t)
-	for socket, want := range map[string]string{full: "(ETIMEDOUT)", deaf: "(ECONNREFUSED)", dir + "/absent": "(ENOENT)", dir: "(ECONNREFUSED)"} {
+	for socket, want := range map[string]string{full: "(ETIMEDOUT); hint: whoever listens there does not accept connections", deaf: "(ECONNREFUSED)", dir + "/absent": "(ENOENT)", dir: "(ECONNREFUSED)"} {
 		expectError(t, v.coracle("create", "--bundle", v.bundle, "--console-socket", socket, v.id), "--console-socket: ", want)
 		v.expectGone()
 		if got := inside.exec("--tty", "--detach", "--console-socket", socket, "--pid-file", dir+"/pid", "--", "sleep", "100"); got.code != 255 || !strings.Contains(got.stderr, want) {

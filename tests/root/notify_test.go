@@ -212,7 +212,7 @@ func TestRootPIDFDSocket(t *testing.T) {
 		waitFor(t, "its end", func() bool { return v.status().Status == specs.StateStopped })
 		v.quiet("delete", v.id)
 	}
-	expectError(t, v.coracle("create", "--bundle", v.bundle, "--pidfd-socket", dir+"/absent", v.id), "--pidfd-socket: ", "(ENOENT)")
+	expectError(t, v.coracle("create", "--bundle", v.bundle, "--pidfd-socket", dir+"/absent", v.id), "--pidfd-socket: ", "(ENOENT); hint: there is no such socket")
 	v.expectGone()
 }
 
