@@ -21,7 +21,7 @@ func eventsVerb() command.Verb {
 Each line is a JSON object with type, id and data:
   stats        what the container uses, in runc's form, with pressure (PSI)
   start        its program runs
-  exit         it has ended: code, signal, time, and what it had used
+  exit         it has ended: code, signal, time and usage, as far as they were seen
   oom          it ran out of memory, and a process was killed
   freeze thaw  it was paused, resumed
   pids.max     a fork was refused

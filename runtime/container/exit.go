@@ -18,7 +18,7 @@ type Exit struct {
 	Code   *int        `json:"code,omitempty"`   // as shells have it: 128 + N after signal N; nil: nobody saw it
 	Signal string      `json:"signal,omitempty"` // that ended it
 	Time   time.Time   `json:"time,omitzero"`    // when it was seen
-	Usage  stats.Usage `json:"usage"`
+	Usage  stats.Usage `json:"usage,omitzero"`   // nothing: its cgroups were gone
 }
 
 // code is a wait status as shells have it.
