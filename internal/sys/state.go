@@ -22,16 +22,11 @@ func ProcessStart(pid int) (ticks uint64, ended bool, err error) {
 	return s.start, s.state == "Z" || s.state == "X" || s.threads == 1 && s.flags&exiting != 0, err
 }
 
-// ReplaceFile puts a file of this content in place below dirFD, whole or not at
-// all: it is written under a temporary name and renamed.
-func ReplaceFile(dirFD int, name string, data []byte) error {
-	temporary := name + ".new"
-	if err := WriteNewFile(dirFD, temporary, data); err != nil {
-		unix.Unlinkat(dirFD, temporary, 0)
-		return err
-	}
-	return unix.Renameat(dirFD, temporary, dirFD, name)
-}
+// Rename renames a file below dirFD, over what has that name.
+func Rename(dirFD int, from, to string) error { return unix.Renameat(dirFD, from, dirFD, to) }
+
+// RemoveFile removes a file below dirFD.
+func RemoveFile(dirFD int, name string) error { return unix.Unlinkat(dirFD, name, 0) }
 
 // WriteNewFile writes a file below dirFD, mode 0600, over what was there.
 func WriteNewFile(dirFD int, name string, data []byte) error {

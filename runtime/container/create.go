@@ -293,6 +293,8 @@ func (m *maker) before(image *launch.Image) error {
 				err = m.startUnit()
 			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
+		case plan.DraftState:
+			m.state.draft(Status(h.Value))
 		case plan.SendInputs:
 			if int(h.Input) == len(m.inputs) {
 				m.options.Trace.Phase("namespaces and mounts")

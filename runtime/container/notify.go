@@ -64,8 +64,11 @@ type notifier struct {
 // notifier listens for the container, if it has the directory and there is
 // somebody to tell; else it returns nil.
 func (s *State) notifier(socket string) (*notifier, error) {
+	if socket == "" {
+		return nil, nil
+	}
 	dir := filepath.Join(s.dir, plan.NotifyDir)
-	if _, err := os.Stat(dir); socket == "" || errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	to, err := sys.DatagramConnect(socket, managerPatience)

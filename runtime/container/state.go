@@ -15,6 +15,7 @@
 package container
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"os"
@@ -71,10 +72,11 @@ type State struct {
 	NoKeyring   bool              `json:"noKeyring,omitempty"`
 	Exit        *Exit             `json:"exit,omitempty"` // as far as somebody saw the init end
 
-	tell  func(format string, args ...any)
-	dir   string
-	lock  int
-	owner int // of state.json
+	tell    func(format string, args ...any)
+	dir     string
+	lock    int
+	drafted []byte // what lies beside state.json, see draft
+	owner   int    // of state.json
 }
 
 // A Step is what a step of the launch program is for: start reports it if it fails.
@@ -311,28 +313,44 @@ func (s *State) Close() {
 	s.lock = -1
 }
 
-// write puts state.json in place, whole or not at all.
+const newState = stateFile + ".new"
+
+// write puts state.json in place, whole or not at all: it is written under another
+// name and renamed.
 func (s *State) write() error {
 	data, err := s.encode()
-	if err == nil {
-		err = sys.ReplaceFile(s.lock, stateFile, data)
+	if err == nil && !bytes.Equal(data, s.drafted) {
+		err = sys.WriteNewFile(s.lock, newState, data)
 	}
+	if err == nil {
+		err = sys.Rename(s.lock, newState, stateFile)
+	}
+	s.drafted = nil
 	if err != nil {
+		sys.RemoveFile(s.lock, newState)
 		return &fail.Error{Where: s.ID, Doing: "write its state", Err: err}
 	}
 	return nil
 }
 
+// draft writes what write will put in place when the status is next, as far as that
+// is known, while there is time.
+func (s *State) draft(next Status) {
+	then := *s
+	then.Status = next
+	if data, err := then.encode(); err == nil && sys.WriteNewFile(s.lock, newState, data) == nil {
+		s.drafted = data
+	}
+}
+
 // remove deletes the directory: the last thing that delete does.
 func (s *State) remove() error {
-	for _, name := range []string{startSocket, config.Name, stateFile} {
-		if err := os.Remove(filepath.Join(s.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			break // RemoveAll says why
-		}
+	for _, name := range [...]string{startSocket, config.Name, stateFile} {
+		sys.RemoveFile(s.lock, name)
 	}
-	err := os.Remove(s.dir)
+	err := sys.RemoveDir(s.dir)
 	if err != nil {
-		err = os.RemoveAll(s.dir)
+		err = os.RemoveAll(s.dir) // says why
 	}
 	if err != nil {
 		return &fail.Error{Where: s.ID, Doing: "remove its state", Err: err}

@@ -147,6 +147,7 @@ const (
 	KeepConfig   // in it
 	MakeNotify   // a directory for the socket of sd_notify
 	WriteState   // state.json with the status Value
+	DraftState   // what WriteState is to put in place
 	SendPIDFD    // of the init, to the socket Path
 	WritePIDFile // for the engine
 	Connect      // to the socket of start
@@ -168,6 +169,7 @@ func Compile(r Request) (*Plan, error) {
 		return nil, c.wrong[0]
 	}
 	c.inputs()
+	c.draftCreated()
 	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
 	return &c.plan, nil
 }

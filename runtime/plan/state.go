@@ -34,6 +34,14 @@ func (c *compiler) recordCreated() {
 	}
 }
 
+// draftCreated writes that state while the program makes mounts, so that only its
+// name is left to be changed.
+func (c *compiler) draftCreated() {
+	if c.container == nil && !c.plan.Clones { // its pid is in it
+		c.host(HostStep{Do: DraftState, Path: StateDir + "/state.json.new", Value: "created", Doing: "prepare to write that all is made"})
+	}
+}
+
 // recordStarted is what start does: it connects before the launch program goes
 // on, and does the rest when the container's program runs.
 func (c *compiler) recordStarted() {
@@ -59,7 +67,7 @@ func (h *HostStep) recordCall() string {
 		return "mkdir " + h.Path
 	case KeepConfig:
 		return "write " + h.Path
-	case WriteState:
+	case WriteState, DraftState:
 		return "write " + h.Path + " " + strconv.Quote(h.Value)
 	case WritePIDFile:
 		return "write " + h.Path + " PID"

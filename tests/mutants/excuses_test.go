@@ -50,6 +50,7 @@ var excuses = []struct{ in, doing, from, reason string }{
 	{"full", "", "linux.readonlyPaths[1]", "that path does not exist, and all but the first of its steps are passed over"},
 	{"full", "", "linux.maskedPaths[2]", "that path does not exist, and all but the first of its steps are passed over"},
 	{"full user", "attach it where the host's root goes", "linux.maskedPaths", "since Linux 6.15 it only saves a wait for RCU; before, a mount that is not attached cannot be copied"},
+	{"", "prepare to write that all is made", "", "it only saves time: the state is written whole where that was not done"},
 	{"full user", "see whether", "linux.maskedPaths[1]", "a directory is what is tried first"},
 	{"exec-plain exec-full exec-user exec-terminal exec-joined exec-asked exec-chroot", "name the process", "", "it is seen of one that waits, as in a paused container: tests/root, TestRootKillExec looks for the name"},
 	{"exec-plain exec-full exec-user exec-terminal exec-joined exec-asked exec-chroot", "run on CPUs 0 until", "", "it holds until the process is the container's, and then the last word is the other: runtime/plan, TestExecAffinity"},

@@ -172,7 +172,12 @@ func (m *matcher) step(h *plan.HostStep) {
 			m.skip()
 		}
 	case plan.WriteState:
-		m.writeState(h)
+		if h.At == plan.AtSpawn || m.plan.Clones { // else DraftState has written it
+			m.writeState(h, h.Path+".new")
+		}
+		m.want(h, "rename %s.new %s", h.Path, h.Path)
+	case plan.DraftState:
+		m.writeState(h, h.Path)
 	case plan.WritePIDFile:
 		temporary := path.Dir(h.Path) + "/." + path.Base(h.Path) + ".new"
 		m.want(h, "open %s", temporary)
@@ -427,9 +432,8 @@ func (m *matcher) spawn(h *plan.HostStep) {
 	m.skip()
 }
 
-// writeState: the journal is put in place whole or not at all.
-func (m *matcher) writeState(h *plan.HostStep) {
-	temporary := h.Path + ".new"
+// writeState: it is put in place whole or not at all.
+func (m *matcher) writeState(h *plan.HostStep, temporary string) {
 	m.want(h, "open %s", temporary)
 	if !m.next("write " + temporary + " ") {
 		m.want(h, "write %s …", temporary)
@@ -443,7 +447,6 @@ func (m *matcher) writeState(h *plan.HostStep) {
 	if err := json.Unmarshal([]byte(text), &state); err != nil || state.Status != h.Value {
 		m.t.Errorf("%s: %v, the state is %q, want %q", h.Doing, err, text, h.Value)
 	}
-	m.want(h, "rename %s %s", temporary, h.Path)
 }
 
 // answer: the program is let go on at each gate; at the last one, with the path
