@@ -123,12 +123,12 @@ func isFrozen(dir string) (bool, error) {
 	return false, nil
 }
 
-// AwaitThaw waits until a container goes on that v2 has frozen, or until stop is
-// readable; it tells which. v1 gives no notice; there, whoever joins the container
-// meanwhile stands still with it.
-func AwaitThaw(dirs []string, stop int) (thawed bool, err error) {
+// AwaitThaw waits until a container goes on that v2 has frozen; it tells whether that
+// was it, or stop is readable or the time is over (none: for ever). v1 gives no notice;
+// there, whoever joins the container meanwhile stands still with it.
+func AwaitThaw(dirs []string, stop int, left time.Duration) (thawed bool, err error) {
 	for _, dir := range dirs {
-		thawed, err := awaitThaw(dir, stop)
+		thawed, err := awaitThaw(dir, stop, left)
 		switch {
 		case err == syscall.ENOENT || err == syscall.ENODEV:
 		case err != nil:
@@ -140,7 +140,7 @@ func AwaitThaw(dirs []string, stop int) (thawed bool, err error) {
 	return true, nil
 }
 
-func awaitThaw(dir string, stop int) (thawed bool, err error) {
+func awaitThaw(dir string, stop int, left time.Duration) (thawed bool, err error) {
 	fd, err := sys.OpenFile(dir + "/cgroup.events")
 	if err != nil {
 		return false, err
@@ -152,7 +152,7 @@ func awaitThaw(dir string, stop int) (thawed bool, err error) {
 			return err == nil, err
 		}
 		waiting := []linux.PollFd{{Fd: int32(fd), Events: linux.POLLPRI}, {Fd: int32(stop), Events: linux.POLLIN}}
-		if _, err := sys.Poll(-1, waiting); err != nil || waiting[1].Revents != 0 {
+		if ready, err := sys.Poll(left, waiting); err != nil || ready == 0 || waiting[1].Revents != 0 {
 			return false, err
 		}
 	}

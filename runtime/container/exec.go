@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -95,6 +96,7 @@ type execution struct {
 	late    bool   // it is to come into its cgroup of v2, not to be born there
 	signals int    // where they come out; -1: they are not caught
 	held    []byte // those for a process that does not run yet
+	told    bool   // that its container is paused, or that it no longer was
 	agent   int    // that answers for the seccomp filter
 }
 
@@ -346,16 +348,34 @@ func (e *execution) converse() error {
 // awaitThaw waits for a paused container to be resumed, where that is to be heard of
 // and a process could not even be started before.
 func (e *execution) awaitThaw() error {
-	for e.options.IgnorePaused {
-		thawed, err := cgroup.AwaitThaw(e.state.Cgroups, e.signals)
+	for began := sys.Monotonic(); e.options.IgnorePaused; {
+		left := -1
+		if !e.told {
+			left = max(0, began+tellAfter-sys.Monotonic())
+		}
+		thawed, err := cgroup.AwaitThaw(e.state.Cgroups, e.signals, time.Duration(left)*time.Millisecond)
 		if err != nil || thawed {
 			return err
 		}
 		if err := e.caught(); err != nil {
 			return err
 		}
+		if left == 0 {
+			e.stillPaused()
+		}
 	}
 	return nil
+}
+
+// stillPaused tells whether the process waits for its container to be resumed, and
+// the user of it, after tellAfter.
+func (e *execution) stillPaused() bool {
+	paused := e.options.IgnorePaused && e.state.Now() == Paused
+	if paused && !e.told {
+		e.state.tell("%s: it is paused, and exec has waited for %d s; coracle waits until it is resumed, and can be ended without harm to it", e.options.ID, tellAfter/1000)
+	}
+	e.told = true
+	return paused
 }
 
 // heed waits for the next message. A signal that asks for the end ends a process
@@ -364,13 +384,13 @@ func (e *execution) awaitThaw() error {
 func (e *execution) heed(about bool) error {
 	for len(e.early) == 0 || e.process == 0 {
 		limit := patience
-		if e.options.IgnorePaused {
-			limit = -1
+		if e.options.IgnorePaused && !e.told {
+			limit = tellAfter
 		}
 		switch ready, err := sys.Wait(limit, e.gate, e.signals); {
 		case err != nil || ready == 0:
 			return err
-		case ready < 0:
+		case ready < 0 && !e.stillPaused() && limit == patience:
 			return e.state.silent(cmp.Or(e.process, e.pid), about)
 		}
 		if err := e.caught(); err != nil {

@@ -300,14 +300,19 @@ func TestRootExecStates(t *testing.T) {
 	}
 }
 
-// TestRootExecPausedInterrupted: whoever waits for a paused container can be told
-// to stop that, and nothing of it is left when the container is resumed.
+// TestRootExecPausedInterrupted: whoever waits for a paused container is told of it
+// after a while, and can be told to stop that, and nothing of it is left when the
+// container is resumed.
 func TestRootExecPausedInterrupted(t *testing.T) {
 	v := sleeping(t)
 	v.quiet("pause", v.id)
-	waiting := v.command("exec", "--ignore-paused", v.id, "sleep", "500")
+	log := filepath.Join(t.TempDir(), "log")
+	waiting := v.command("--log", log, "exec", "--ignore-paused", v.id, "sleep", "500")
 	must(t, waiting.Start())
-	waitFor(t, "exec that waits", func() bool { return asleep(waiting.Process.Pid) })
+	waitFor(t, "exec to tell that it waits", func() bool {
+		text, _ := os.ReadFile(log)
+		return strings.Contains(string(text), v.id+": it is paused, and exec has waited for 10 s; coracle waits until it is resumed")
+	})
 	must(t, waiting.Process.Signal(syscall.SIGTERM))
 	if waiting.Wait(); waiting.ProcessState.ExitCode() != 255 {
 		t.Errorf("%v", waiting.ProcessState)
