@@ -203,7 +203,7 @@ func (c *compiler) attach(doing string, mount, dir, name prog.Arg) {
 }
 
 // onFD is the name that attach takes for the descriptor itself.
-var onFD = prog.Int(0)
+var onFD prog.Arg
 
 // inRoot is struct open_how for a path in the container: absolute links and ".."
 // stay below the root, magic links are refused.

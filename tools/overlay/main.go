@@ -37,9 +37,7 @@ func changes() []change {
 			{"runtime/proc.go", "\n\tmainStarted = true\n", "\n\tmainStarted = iscgo\n"},
 			{"runtime/proc.go", "\n\tif haveSysmon {\n", "\n\tif haveSysmon && iscgo {\n"},
 			{"runtime/proc.go", "\n\t\tif mainStarted {\n", `
-		if fn.fn != abi.FuncPCABIInternal(runFinalizers) && fn.fn != abi.FuncPCABIInternal(runCleanups) {
-			startOthers()
-		}
+		startOthers()
 		if mainStarted {
 `},
 			{"runtime/proc.go", "", `
@@ -48,12 +46,14 @@ func startOthers() {
 		mainStarted = true
 		systemstack(func() {
 			readVDSO()
+			initPreempt()
 			newm(sysmon, nil, -1)
 		})
 	}
 }
 `},
 			{"runtime/time.go", " c *hchan) *timeTimer {\n", " c *hchan) *timeTimer {\n\tstartOthers()\n"},
+			{"runtime/preempt.go", "\nfunc init() {\n\tf := findfunc(", "\nfunc init() {\n\tif iscgo {\n\t\tinitPreempt()\n\t}\n}\n\nfunc initPreempt() {\n\tf := findfunc("},
 			{"runtime/vdso_linux.go", "\nfunc vdsoauxv(tag, val uintptr) {\n", `
 var vdsoBase uintptr
 
@@ -80,17 +80,14 @@ func parseVDSO(tag, val uintptr) {
 			{"runtime/malloc.go", "\tarenaBaseOffset = 0xffff800000000000*goarch.IsAmd64 + ", "\tarenaBaseOffset = 0*goarch.IsAmd64 + "},
 			{"runtime/mpagealloc_64bit.go", "\t\tr := sysReserve(nil, b, \"page summary\")\n", "\t\tr := sysAllocOS(b, \"page summary\")\n"},
 			{"runtime/mpagealloc_64bit.go", "\tr := sysReserve(nil, nbytes, \"scavenge index\")\n", "\tr := sysAllocOS(nbytes, \"scavenge index\")\n"},
-			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), p.sysStat, \"page alloc\")\n", "\t\tp.sysStat.add(int64(need.size()))\n"},
-			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), sysStat, \"scavenge index\")\n", "\t\tsysStat.add(int64(need.size()))\n"},
+			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), p.sysStat, \"page alloc\")\n", "\t\tp.sysStat.add(int64(need.size()))\n\t\t*(*byte)(unsafe.Pointer(need.base.addr())) = 0 // else it is read first, which is one more fault\n"},
+			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), sysStat, \"scavenge index\")\n", "\t\tsysStat.add(int64(need.size()))\n\t\t*(*byte)(unsafe.Pointer(need.base.addr())) = 0\n"},
 		}},
 		{"what serves collections is made by the first one", []edit{
-			{"runtime/mgc.go", "\n\tc := make(chan int, 2)\n\tgo bgsweep(c)\n\tgo bgscavenge(c)\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tmemstats.enablegc = true"},
+			{"runtime/mgc.go", "\n\tc := make(chan int, 2)\n\tgo bgsweep(c)\n\tgo bgscavenge(c)\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tserveCollections = startServers\n\tmemstats.enablegc = true"},
 			{"runtime/mgc.go", "\n\tsemacquire(&work.startSema)\n\t// Re-check transition", `
 	if collected.CompareAndSwap(0, 1) { // what this allocates may start one, too
-		c := make(chan int, 2)
-		go bgsweep(c)
-		go bgscavenge(c)
-		go forcegchelper()
+		serveCollections()
 	}
 	semacquire(&work.startSema)
 	for _, md := range activeModules() {
@@ -100,7 +97,21 @@ func parseVDSO(tag, val uintptr) {
 		}
 	}
 	// Re-check transition`},
-			{"runtime/mgc.go", "", "\nvar collected atomic.Uint32\n"},
+			{"runtime/mgc.go", "", `
+var collected atomic.Uint32
+var serveCollections func() // startServers, by another way than the compiler's search for cycles takes
+
+func startServers() {
+	c := make(chan int, 2)
+	go bgsweep(c)
+	go bgscavenge(c)
+	go forcegchelper()
+	createfing()
+	gcCleanups.createGs()
+}
+`},
+			{"runtime/mfinal.go", "\n\tcreatefing()\n", "\n\tif collected.Load() != 0 {\n\t\tcreatefing()\n\t}\n"},
+			{"runtime/mcleanup.go", "\n\tif gcCleanups.needG() {\n", "\n\tif collected.Load() != 0 && gcCleanups.needG() {\n"},
 			{"runtime/proc.go", "\nfunc init() {\n\tgo forcegchelper()\n}\n", "\n"},
 			{"runtime/symtab.go", "\t\t\tmd.gcdatamask = progToPointerMask((*byte)(unsafe.Pointer(md.gcdata)), scanDataSize)\n", ""},
 			{"runtime/symtab.go", "\t\t\tmd.gcbssmask = progToPointerMask((*byte)(unsafe.Pointer(md.gcbss)), scanBSSSize)\n", ""},
@@ -143,7 +154,9 @@ func parseVDSO(tag, val uintptr) {
 			{"runtime/symtab.go", "\n\tfor i := 0; i < nftab; i++ {\n\t\t// NOTE", "\n\tfor i := nftab; i < nftab; i++ {\n\t\t// NOTE"},
 		}},
 		// Go uses it where a heap is of many gigabytes.
-		{"no look for the size of huge pages", []edit{
+		{"no look for the size of huge pages, nor a word on small tables", []edit{
+			{"runtime/mpagealloc.go", "\t\t\t\t} else {\n\t\t\t\t\tsysNoHugePage(r, l2Size)\n", ""},
+			{"runtime/malloc.go", "\t\t\t} else {\n\t\t\t\tsysNoHugePage(unsafe.Pointer(l2), unsafe.Sizeof(*l2))\n", ""},
 			{"runtime/os_linux.go", "\n\tphysHugePageSize = getHugePageSize()\n", "\n"},
 		}},
 		// All stacks of a piece are written to when the first one is wanted.

@@ -175,7 +175,7 @@ func write(tables []map[string]int) []byte {
 	}
 	b.WriteString("\n}\n\n// The calls of each architecture, by their numbers.\nvar (\n")
 	for i, s := range sources {
-		fmt.Fprintf(b, "\t%s = [...]call{", s.name+"Calls")
+		fmt.Fprintf(b, "\t%s = []call{", s.name+"Calls")
 		var calls []int
 		for n, name := range names {
 			if number, ok := tables[i][name]; ok {

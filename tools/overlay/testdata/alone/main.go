@@ -23,7 +23,7 @@ import (
 func main() {
 	first := threads()
 	switch os.Args[1] {
-	case "file": // a finalizer's goroutine is none
+	case "file": // its finalizer has no goroutine yet
 		os.Open("/dev/null")
 		if now := threads(); now != 1 {
 			fmt.Println("threads after an open:", now)
