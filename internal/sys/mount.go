@@ -50,6 +50,14 @@ func MountFlags(fd int) (attr uint64, err error) {
 	return attr, nil
 }
 
+// FileSystem returns the type of the file system that path is on, as statfs(2)
+// numbers it.
+func FileSystem(path string) (magic int64, err error) {
+	var s unix.Statfs_t
+	err = uninterrupted(func() error { return unix.Statfs(path, &s) })
+	return int64(s.Type), err
+}
+
 // A FSContext is a file system in the making: fsopen(2).
 type FSContext int
 

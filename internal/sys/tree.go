@@ -44,7 +44,8 @@ type FileStat struct {
 	UID, GID       uint32
 	Nlink          uint32
 	Mtime, Ctime   Time
-	MountRoot      bool // the root of a mount: what lies below is of another tree
+	MountRoot      bool   // the root of a mount: what lies below is of another tree
+	MountID        uint64 // of the mount that it is on; 0 before Linux 5.8, unique since 6.8
 }
 
 // uninterrupted calls f until it is not interrupted.
@@ -66,7 +67,8 @@ func OpenAt(dirFD int, name string, flags int, mode uint32) (int, error) {
 	}
 }
 
-// OpenWithin is openat2(2), close-on-exec, with resolve being Beneath or InRoot.
+// OpenWithin is openat2(2), close-on-exec, with resolve being Beneath, InRoot or
+// flags like theirs.
 func OpenWithin(dirFD int, name string, flags int, mode uint32, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Mode: uint64(mode), Resolve: resolve}
 	for {
@@ -199,7 +201,9 @@ func StatAt(dirFD int, name string) (FileStat, error) {
 	if name == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
-	err := uninterrupted(func() error { return unix.Statx(dirFD, name, flags, unix.STATX_BASIC_STATS, &x) })
+	err := uninterrupted(func() error {
+		return unix.Statx(dirFD, name, flags, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID|unix.STATX_MNT_ID_UNIQUE, &x)
+	})
 	if err != nil {
 		return FileStat{}, err
 	}
@@ -209,6 +213,7 @@ func StatAt(dirFD int, name string) (FileStat, error) {
 		Mtime:     Time{x.Mtime.Sec, int64(x.Mtime.Nsec)},
 		Ctime:     Time{x.Ctime.Sec, int64(x.Ctime.Nsec)},
 		MountRoot: x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
+		MountID:   x.Mnt_id,
 	}, nil
 }
 

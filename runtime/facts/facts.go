@@ -56,7 +56,7 @@ func CutImage(path string) (root, name string, ok bool) {
 type Cgroup struct {
 	Denied bool        `json:"denied,omitempty"` // the runtime may not make cgroups beside its own
 	V2     *Hierarchy  `json:"v2,omitempty"`     // the unified hierarchy; beside V1 it is a hybrid set-up
-	V1     []Hierarchy `json:"v1,omitempty"`     // in the order of /proc/self/mountinfo
+	V1     []Hierarchy `json:"v1,omitempty"`     // always in the same order, mostly that in which they were mounted
 }
 
 // A Hierarchy is one mounted cgroup hierarchy.

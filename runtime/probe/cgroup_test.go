@@ -77,8 +77,25 @@ func TestParseCgroup(t *testing.T) {
 		{"cut off", "9 8 0:7 / /c - cgroup", "1:cpu:/\n", ""},
 		{"nothing at all", "", "", ""},
 	} {
-		if got := describe(parseCgroup([]byte(c.mounts), []byte(c.own))); got != c.want {
+		if got := describe(parseCgroup([]byte(c.mounts), parseMemberships([]byte(c.own)))); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	for line, want := range map[string]string{
+		"4:memory:/a": "memory", "4:cpu,cpuacct:/": "cpu,cpuacct", "1:name=systemd:/a:b": "systemd", "2:cpu,name=x:/": "cpu,name=x",
+		"3:name=..:/": "none", "0::/a": "unified", "alone 0::/": "",
+	} {
+		rest, alone := strings.CutPrefix(line, "alone ")
+		m := parseMemberships([]byte(rest))[0]
+		name, ok := m.place(alone)
+		if !ok {
+			name = "none"
+		}
+		if name != want {
+			t.Errorf("%s: got %q, want %q", line, name, want)
 		}
 	}
 }
@@ -99,13 +116,36 @@ func FuzzParseCgroup(f *testing.F) {
 	f.Add(hybrid, hybridOwn)
 	f.Add(inContainer, inContainerOwn)
 	f.Fuzz(func(t *testing.T, mounts, own string) {
-		c := parseCgroup([]byte(mounts), []byte(own))
+		c := parseCgroup([]byte(mounts), parseMemberships([]byte(own)))
 		for _, h := range c.V1 {
 			if len(h.Controllers) == 0 || h.Own != "" && !strings.Contains(own, h.Own) && h.Own != "/" {
 				t.Errorf("%+v", h)
 			}
 		}
 	})
+}
+
+// TestConventional: where the hierarchies of this machine are found without mountinfo,
+// they are those of mountinfo. TestRootProbe makes machines for it.
+func TestConventional(t *testing.T) {
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, roots, err := hierarchies("/proc/self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	memberships, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := strings.Split(describe(c), " | "), strings.Split(describe(parseCgroup(mountinfo, parseMemberships(memberships))), " | ")
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || roots != rootMounts(mountinfo) {
+		t.Errorf("got %d and %q, want %d and %q", roots, got, rootMounts(mountinfo), want)
+	}
 }
 
 // TestCgroupHere finds this process where the probe says that it is.
@@ -141,6 +181,6 @@ func BenchmarkCgroup(b *testing.B) {
 
 func BenchmarkParseCgroup(b *testing.B) {
 	for b.Loop() {
-		parseCgroup([]byte(noSystemd), []byte(noSystemdOwn))
+		parseCgroup([]byte(noSystemd), parseMemberships([]byte(noSystemdOwn)))
 	}
 }

@@ -91,15 +91,10 @@ func joinable(dir string, last bool) (v2, free bool, err error) {
 // is returned: the kernel then says why that cannot be had.
 func (c *container) ofInit(dir string, v2 bool) (string, bool, error) {
 	if c.own == nil {
-		mounts, err := sys.ReadInto(make([]byte, 0, 16<<10), "/proc/self/mountinfo")
+		own, _, err := hierarchies(c.Proc)
 		if err != nil {
-			return "", v2, &fail.Error{Doing: "read /proc/self/mountinfo", Err: err}
+			return "", v2, err
 		}
-		memberships, err := sys.ReadInto(make([]byte, 0, 2<<10), c.Proc+"/cgroup")
-		if err != nil {
-			return "", v2, &fail.Error{Doing: "read " + c.Proc + "/cgroup", Err: err}
-		}
-		own := parseCgroup(mounts, memberships)
 		c.own = &own
 	}
 	all := c.own.V1

@@ -14,13 +14,14 @@ import (
 )
 
 // harmless are the calls of coracle itself that change nothing but the process
-// that makes them. What opens and writes files is looked at more closely.
+// that makes them. What opens and writes files is looked at more closely. 0x1c9 is
+// statmount for an strace that does not know it.
 var harmless = strings.Fields(`
 	arch_prctl brk clock_gettime close epoll_create1 epoll_ctl epoll_pwait eventfd2 exit exit_group faccessat faccessat2
 	fcntl flock fstat fstatfs futex getdents64 getegid geteuid getgid getpgid getpid getppid getrandom gettid getuid
 	lseek madvise mincore mmap mprotect munmap nanosleep newfstatat pidfd_open pipe2 poll ppoll pread64
 	read readlink readlinkat recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask rt_sigreturn
-	sched_getaffinity sched_yield set_robust_list set_tid_address setitimer setsockopt sigaltstack socket statfs statx tgkill timer_create timer_delete timer_settime
+	sched_getaffinity sched_yield set_robust_list set_tid_address setitimer setsockopt sigaltstack socket statfs statmount statx syscall_0x1c9 tgkill timer_create timer_delete timer_settime
 	uname wait4 waitid pidfd_send_signal capget flistxattr fgetxattr`)
 
 // forked are the calls that a forked child of coracle makes between fork and
