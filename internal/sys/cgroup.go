@@ -41,9 +41,9 @@ func ReadLine(buf []byte, path string) ([]byte, error) {
 }
 
 // ReadOwned appends a file to buf that is replaced, never changed, so that it is read at
-// once, and tells who owns it.
+// once, and tells who owns it. Where somebody has put a FIFO, nobody is waited for.
 func ReadOwned(buf []byte, path string) (data []byte, uid int, err error) {
-	fd, err := openFile(path, unix.O_RDONLY)
+	fd, err := openFile(path, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return buf, 0, err
 	}

@@ -185,7 +185,7 @@ func (e *execution) container() (facts.Container, error) {
 
 // keptConfig is what the container was made of.
 func (s *State) keptConfig() (*config.Config, error) {
-	raw, err := sys.ReadInto(make([]byte, 0, 16<<10), filepath.Join(s.dir, config.Name))
+	raw, _, err := sys.ReadOwned(make([]byte, 0, 16<<10), filepath.Join(s.dir, config.Name))
 	if err != nil {
 		return nil, &fail.Error{Where: s.ID, Doing: "read its config", Err: err}
 	}

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/coracle-oci/coracle/runtime/config"
 	"github.com/coracle-oci/coracle/runtime/launch"
 	"github.com/coracle-oci/coracle/runtime/plan"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -97,6 +99,35 @@ func TestHugeState(t *testing.T) {
 	}
 	if l, err := s.List(nil); len(l) != 0 || err != nil {
 		t.Error(l, err)
+	}
+}
+
+// TestFIFOState: nobody waits for whom a FIFO may come from.
+func TestFIFOState(t *testing.T) {
+	s := keepState(t, `{"version":1,"id":"old","status":"created","cgroups":[]}`)
+	for _, name := range []string{stateFile, config.Name} {
+		file := filepath.Join(s.Root, "old", name)
+		_ = os.Remove(file)
+		if err := syscall.Mkfifo(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := s.Open("old", Unlocked)
+		ended <- err
+		_, err = (&State{ID: "old", dir: filepath.Join(s.Root, "old")}).keptConfig()
+		ended <- err
+	}()
+	for _, want := range []string{"state.json is damaged", "config.json"} {
+		select {
+		case err := <-ended:
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, not %s", err, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: it waits", want)
+		}
 	}
 }
 
