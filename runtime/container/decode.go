@@ -5,7 +5,9 @@ package container
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -113,7 +115,7 @@ func (r *stateReader) token(kind jsontext.Kind) jsontext.Token {
 	}
 	token, err := r.tokens.ReadToken()
 	if err == nil && token.Kind() != kind {
-		err = &strconv.NumError{Func: "read", Num: r.tokens.StackPointer().LastToken(), Err: strconv.ErrSyntax}
+		err = errors.New(cmp.Or(string(r.tokens.StackPointer()), "all of it") + " has the wrong type")
 	}
 	if r.err = err; err != nil {
 		return jsontext.Token{}

@@ -102,6 +102,20 @@ func TestHugeState(t *testing.T) {
 	}
 }
 
+// TestMistypedState: the value that is wrong is named.
+func TestMistypedState(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"version":1,"id":"old","pid":"x"}`:        "/pid has the wrong type",
+		`{"version":1,"id":"old","bundle":5}`:       "/bundle has the wrong type",
+		`{"version":1,"id":"old","cgroups":[true]}`: "/cgroups/0 has the wrong type",
+		`[]`: "all of it has the wrong type",
+	} {
+		if _, err := keepState(t, text).Open("old", Unlocked); !errors.Is(err, errUnreadable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // TestFIFOState: nobody waits for whom a FIFO may come from.
 func TestFIFOState(t *testing.T) {
 	s := keepState(t, `{"version":1,"id":"old","status":"created","cgroups":[]}`)
