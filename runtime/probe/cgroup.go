@@ -81,7 +81,7 @@ func conventional(of []membership) (c facts.Cgroup, ok bool) {
 	if len(of) > 1 {
 		c.V1 = make([]facts.Hierarchy, 0, len(of))
 	}
-	for i := len(of) - 1; i >= 0; i-- { // the kernel names the youngest first
+	for i := range of {
 		m := &of[i]
 		name, ok := m.place(len(of) == 1)
 		if !ok || !m.isAt(dir, name) {
@@ -89,6 +89,7 @@ func conventional(of []membership) (c facts.Cgroup, ok bool) {
 		}
 		m.add(&c, strings.TrimSuffix(cgroupDir+"/"+name, "/"), "/")
 	}
+	slices.Reverse(c.V1) // the kernel names the youngest first
 	return c, true
 }
 
