@@ -106,11 +106,8 @@ func SeqPacketConnect(dirFD int, name string) (int, error) {
 	return connectUnix(unix.SOCK_SEQPACKET, FDPath(dirFD)+"/"+name)
 }
 
-// StreamConnect connects to the stream socket at path, of any length.
-func StreamConnect(path string) (int, error) { return StreamConnectWithin(path, 0) }
-
-// StreamConnectWithin is [StreamConnect] for as long as the other side may take to
-// accept, and then to read; 0 is any time. Too late is ETIMEDOUT.
+// StreamConnectWithin connects to the stream socket at path, of any length, for as long
+// as the other side may take to accept, and then to read. Too late is ETIMEDOUT.
 func StreamConnectWithin(path string, patience time.Duration) (int, error) {
 	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -121,10 +118,7 @@ func StreamConnectWithin(path string, patience time.Duration) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if patience > 0 {
-		err = sendWithin(fd, patience)
-	}
-	if err == nil {
+	if err = sendWithin(fd, patience); err == nil {
 		err = tooLate(uninterrupted(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: FDPath(at)}) }))
 	}
 	if err != nil {

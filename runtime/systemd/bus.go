@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/coracle-oci/coracle/internal/fail"
 	"github.com/coracle-oci/coracle/internal/sys"
@@ -43,7 +44,7 @@ type Bus struct {
 func Connect(user bool) (*Bus, error) {
 	var first error
 	for _, s := range sockets(user) {
-		fd, err := sys.StreamConnect(s.path)
+		fd, err := sys.StreamConnectWithin(s.path, patience*time.Millisecond)
 		if err != nil {
 			if first == nil || errors.Is(first, syscall.ENOENT) {
 				first = err
