@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/coracle-oci/coracle/internal/testkit"
@@ -16,7 +17,7 @@ import (
 )
 
 // A script changes the mounts of a namespace of its own. "$dir" is a directory for its
-// use, and $in is the command that calls coracle.
+// use, and $in is a command that calls another one.
 const (
 	// conventional mounts all hierarchies of version 1 and that of version 2 beside them.
 	conventional = `umount -R /sys/fs/cgroup; mount -t tmpfs none /sys/fs/cgroup; cd /sys/fs/cgroup
@@ -77,8 +78,7 @@ func TestRootProbe(t *testing.T) {
 	t.Cleanup(func() { must(t, os.Remove(part)) })
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			have, read, blind := v.facts(t, dir, c.script, ""), v.facts(t, dir, c.script, onRoot), v.facts(t, dir, c.script, withoutMounts)
+			have, read, blind := v.facts(t, c.script)
 			if len(have.Cgroup.V1) == 0 && have.Cgroup.V2 == nil {
 				t.Fatalf("no hierarchy: %+v", have)
 			}
@@ -98,18 +98,24 @@ func TestRootProbe(t *testing.T) {
 	}
 }
 
-// facts is what coracle says of the machine after a script, and a last command that
-// is called by $in, too.
-func (v vessel) facts(t *testing.T, dir, script, last string) (f facts.Facts) {
+// facts is what coracle says of the machine after a script, with one more root, and
+// without mountinfo. Meanwhile nothing is unmounted, with which a hierarchy may go.
+func (v vessel) facts(t *testing.T, script string) (have, read, blind facts.Facts) {
 	t.Helper()
-	script = "dir=$1 in=; shift; " + script + `exec $in sh -ec '` + last + `exec "$@"' sh "$@"`
-	shell := []string{"--mount", "sh", "-ec", script, "sh", dir}
+	script = "dir=$1 in=; shift; " + script
+	for _, last := range []string{"", onRoot, withoutMounts} {
+		script += `unshare --mount $in sh -ec '` + last + `exec "$@"' sh "$@"; `
+	}
+	shell := []string{"--mount", "sh", "-ec", script, "sh", t.TempDir()}
 	got := finish(t, exec.Command("unshare", append(shell, v.command("plan", "--show-facts", v.bundle).Args...)...))
 	if got.code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	must(t, json.Unmarshal([]byte(got.stdout), &f))
-	return f
+	answers := json.NewDecoder(strings.NewReader(got.stdout))
+	for _, f := range []*facts.Facts{&have, &read, &blind} {
+		must(t, answers.Decode(f))
+	}
+	return have, read, blind
 }
 
 func byMount(a, b facts.Hierarchy) int { return cmp.Compare(a.Mount, b.Mount) }
