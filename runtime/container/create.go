@@ -334,7 +334,11 @@ func (m *maker) cgroupsFrom(i int) (last int, err error) {
 // that has ended meanwhile has said why, or is seen to be gone: see converse.
 func (m *maker) sendInputs(h *plan.HostStep) {
 	early, to := m.plan.Init.Early, int(h.Input)
-	if sys.Send(m.gate, []byte{1}, m.inputs[max(m.sent, early):to]...) != nil {
+	fds := m.inputs[max(m.sent, early):to:to]
+	for range h.Spare {
+		fds = append(fds, m.inputs[early])
+	}
+	if sys.Send(m.gate, []byte{1}, fds...) != nil {
 		return
 	}
 	if m.sent = to; to == len(m.inputs) { // it works already: there is time for that

@@ -156,15 +156,36 @@ func writableCgroup(m specs.Mount) bool {
 // of a new cgroup namespace is the cgroup that its maker is in, and what the other
 // namespaces take, most of all a network namespace, is not memory of the
 // container, whose limit may be low.
+//
+// The parent takes as long to make those of v1 as the program takes for namespaces
+// and most mounts. If nothing needs them before, they are joined after these.
 func (c *compiler) cgroups() {
 	asked := len(c.received) > 0
 	if !asked {
 		c.receive(AtSpawn)
 	}
-	c.joinCgroups()
-	if !asked && len(c.plan.Cgroup.Join) > 0 {
-		c.receiveRest()
+	if c.joinsLater = !asked && len(c.plan.Cgroup.Join) > 0 && c.fresh(specs.MountNamespace) && !c.clonesInit(); !c.joinsLater {
+		c.joinCgroups()
+		c.cgroupNamespace()
 	}
+}
+
+// laterCgroups is what cgroups has left for later: at a mount that shows cgroups, or
+// behind all mounts.
+func (c *compiler) laterCgroups() {
+	if !c.joinsLater {
+		return
+	}
+	c.joinsLater = false
+	c.b.From("")
+	c.spare = c.b.Do("free the numbers of what comes now", prog.CloseRange, prog.Int(0), prog.Int(0), prog.Int(0)).Args
+	c.receiveMore(len(c.plan.Cgroup.Join))
+	c.joinCgroups()
+	c.receiveMore(len(c.spec.Mounts) + len(c.spec.Linux.Devices) + 32) // opened meanwhile
+	c.cgroupNamespace()
+}
+
+func (c *compiler) cgroupNamespace() {
 	if _, i, _ := c.namespace(specs.CgroupNamespace); c.fresh(specs.CgroupNamespace) {
 		c.b.From(index("linux.namespaces", i))
 		c.b.Do("make a cgroup namespace", prog.Unshare, flags(linux.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"))

@@ -16,6 +16,7 @@ const MaxSent = 253
 // A received is a message of descriptors, which is as long as it turns out when
 // all is compiled.
 type received struct {
+	batch           int // see batches
 	control, header prog.Arg
 	length, first   []prog.Arg // arguments of the steps that check its length, and the first number
 }
@@ -36,19 +37,20 @@ func (c *compiler) input(name string, s HostStep) prog.Input {
 // unasked: AtSpawn.
 //
 // The kernel gives descriptors the lowest free numbers, and all from the first
-// late input on are free: the program's first step has seen to it.
+// late input on are free: the program's first step has seen to it. Those of inputs
+// that come later are kept free: the first of the message comes as often as there
+// are any, and is closed when they come.
 func (c *compiler) receive(at prog.Mark) {
 	c.b.Late()
-	c.early, c.sentAt = len(c.b.Inputs()), at
+	c.early, c.sentAt, c.batches = len(c.b.Inputs()), at, append(c.batches, len(c.b.Inputs()))
 	c.take(len(c.plan.Cgroup.Join) + len(c.spec.Mounts) + len(c.spec.Linux.Devices) + len(c.spec.Linux.Namespaces) + 32)
 }
 
-// receiveRest takes the rest of it, after those that the program has used already:
-// while it joins cgroups, which wait for each other, the parent opens mounts.
-func (c *compiler) receiveRest() {
+// receiveMore takes up to so many that the parent has opened since then.
+func (c *compiler) receiveMore(most int) {
 	c.b.Late()
-	c.rest = len(c.b.Inputs())
-	c.take(len(c.spec.Mounts) + len(c.spec.Linux.Devices) + 32)
+	c.batches = append(c.batches, len(c.b.Inputs()))
+	c.take(most)
 }
 
 // take takes messages with up to so many descriptors.
@@ -56,7 +58,7 @@ func (c *compiler) take(most int) {
 	b := &c.b
 	b.From("")
 	for range (most + MaxSent - 1) / MaxSent {
-		var m received
+		m := received{batch: len(c.batches) - 1}
 		m.control = b.Struct("inputs", make([]byte, 24))
 		iov := b.Data(prog.Data{Text: "iov", Bytes: prog.Words(0, 1), Refs: []prog.Ref{{Offset: 0, To: int(b.Struct("go", make([]byte, 8)).Value)}}})
 		m.header = b.Data(prog.Data{Text: "{go, SCM_RIGHTS inputs}", Bytes: make([]byte, 56),
@@ -82,23 +84,45 @@ func (c *compiler) startWith(n int) {
 }
 
 // inputs puts the opening of descriptors where it belongs, whichever phase wants
-// it, and gives the messages their lengths.
+// it, and gives the messages their lengths. What is received before cgroups are
+// joined is sent before they are made.
 func (c *compiler) inputs() {
 	c.startWith(c.early)
 	c.foreign[0] = prog.Int(3 + c.PreserveFDs + c.early)
-	next := c.early
-	for i, m := range c.received {
-		n := min(len(c.opens)-next, MaxSent)
-		if i == 0 && c.rest > 0 {
-			n = c.rest - next
+	at := len(c.plan.Host)
+	if len(c.batches) > 1 {
+		at = 1 + slices.IndexFunc(c.plan.Host, func(h HostStep) bool { return h.Do == Spawn })
+		for c.plan.Host[at].Do == UnitProperty || c.plan.Host[at].Do == StartUnit {
+			at++
+		}
+	}
+	next, spare := c.early, 0
+	if c.spare != nil {
+		spare = len(c.opens) - c.batches[1]
+		c.spare[0], c.spare[1] = prog.Int(3+c.PreserveFDs+c.batches[1]), prog.Int(3+c.PreserveFDs+len(c.opens)-1)
+	}
+	for _, m := range c.received {
+		end := len(c.opens)
+		if m.batch+1 < len(c.batches) {
+			end = c.batches[m.batch+1]
+		}
+		if m.batch > 0 {
+			at = len(c.plan.Host)
+		}
+		n := min(end-next, MaxSent)
+		send := HostStep{At: c.sentAt, Do: SendInputs, Input: prog.Input(next + n), Doing: "send what has been opened"}
+		if m.batch == 0 {
+			send.Spare = min(spare, MaxSent-n)
+			spare -= send.Spare
 		}
 		length, first := 0, 0
-		if n > 0 {
-			length, first = 16+4*n, 3+c.PreserveFDs+next // CMSG_LEN
+		if n+send.Spare > 0 {
+			length, first = 16+4*(n+send.Spare), 3+c.PreserveFDs+next // CMSG_LEN
 		}
-		c.plan.Host = append(c.plan.Host, c.opens[next:next+n]...)
+		steps := append(slices.Clone(c.opens[next:next+n]), send)
+		c.plan.Host = slices.Insert(c.plan.Host, at, steps...)
+		at += len(steps)
 		next += n
-		c.host(HostStep{At: c.sentAt, Do: SendInputs, Input: prog.Input(next), Doing: "send what has been opened"})
 		room := (length + 7) &^ 7
 		c.b.Resize(m.control, max(24, room))
 		c.b.Put(m.header, 3, 1) // msg_iovlen

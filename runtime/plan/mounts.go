@@ -21,6 +21,7 @@ func (c *compiler) mounts() {
 			return
 		}
 	}
+	c.laterCgroups()
 }
 
 func (c *compiler) mount(i int, m *specs.Mount) {
@@ -39,6 +40,8 @@ func (c *compiler) mount(i int, m *specs.Mount) {
 	case o.is(bind):
 		c.bind(i, m, name, o)
 	case m.Type == "cgroup" || m.Type == "cgroup2":
+		c.laterCgroups()
+		c.b.From(field)
 		c.cgroupMount(field, m, name, o)
 	default:
 		c.fileSystem(i, m, name, o)

@@ -164,11 +164,15 @@ func (c *compiler) timeOffsets() {
 // becomeInit clones the process that becomes the container's init, where that
 // takes a clone: a process cannot move into a PID or time namespace itself.
 func (c *compiler) becomeInit() {
-	_, _, pid := c.namespace(specs.PIDNamespace)
-	_, _, clock := c.namespace(specs.TimeNamespace)
-	if pid && !c.bornAsInit() || clock {
+	if c.clonesInit() {
 		c.becomeChild("clone the container's init")
 	}
+}
+
+func (c *compiler) clonesInit() bool {
+	_, _, pid := c.namespace(specs.PIDNamespace)
+	_, _, clock := c.namespace(specs.TimeNamespace)
+	return pid && !c.bornAsInit() || clock
 }
 
 // bornAsInit tells whether the process is the first one of a new PID namespace from

@@ -90,6 +90,7 @@ type HostStep struct {
 	FS        *FileSystem // MakeFS
 	Rdev      uint64      // CloneDevice: what the file must be
 	Mode      uint32      // CloneDevice: the type; Spawn: flags of clone(2)
+	Spare     int         // SendInputs: how many numbers of descriptors the process keeps free for later ones
 	Rlimit    specs.POSIXRlimit
 	Hook      *specs.Hook
 	Op        *resources.Op
@@ -223,9 +224,11 @@ type compiler struct {
 	targets        []string   // where the config mounts something, as inside has it
 	opens          []HostStep // those that open inputs
 	early          int        // inputs that the process starts with; the others are sent
-	rest           int        // the first of the second message; 0: it is as long as it can be
 	sentAt         prog.Mark  // AtSpawn: unasked
 	received       []received // the messages that they come in
+	batches        []int      // of inputs that are received together: the first one of each
+	joinsLater     bool       // the cgroups, see cgroups
+	spare          []prog.Arg // arguments of the step that frees numbers for later inputs
 	foreign        []prog.Arg // arguments of the step that closes what the caller has left open
 	kept           int        // inputs that are needed after all is made: the first ones
 	files          prog.Arg   // what RLIMIT_NOFILE was
