@@ -86,10 +86,19 @@ func (r *Relay) Resize() {
 }
 
 // Close prints what is left and restores the caller's terminal. The init has ended.
-func (r *Relay) Close() {
+// Who reads our output may take it as slowly as it likes; it is not waited for any more
+// when stop says so, which is asked again and again.
+func (r *Relay) Close(stop func() bool) {
 	r.ended.Store(true)
 	r.master.SetReadDeadline(time.Now().Add(moment))
-	<-r.printed
+	for done := false; !done; {
+		select {
+		case <-r.printed:
+			done = true
+		case <-time.After(moment):
+			done = stop()
+		}
+	}
 	r.master.Close()
 	if r.saved != nil {
 		r.saved.Restore()

@@ -6,6 +6,7 @@ package container
 import (
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/coracle-oci/coracle/internal/fail"
@@ -104,7 +105,7 @@ func (c *Container) abandon(warn func(string, ...any)) {
 
 // attend passes on signals and the terminal to a child of ours until it has ended.
 func attend(id string, pid, pidFD, master, signals int, notify *notifier) (syscall.WaitStatus, error) {
-	terminal, disconnect, err := connect(master)
+	terminal, disconnect, err := connect(master, signals)
 	if err != nil {
 		sys.Kill(pid, linux.SIGKILL)
 		sys.Reap(pid)
@@ -135,7 +136,7 @@ func attend(id string, pid, pidFD, master, signals int, notify *notifier) (sysca
 
 // connect relays our standard streams and the terminal of a container, if we have
 // its master. Ours, if it is a terminal too, is restored also when we are killed.
-func connect(master int) (terminal *console.Relay, disconnect func(), err error) {
+func connect(master, signals int) (terminal *console.Relay, disconnect func(), err error) {
 	if master < 0 {
 		return nil, func() {}, nil
 	}
@@ -148,9 +149,17 @@ func connect(master int) (terminal *console.Relay, disconnect func(), err error)
 		return nil, nil, err
 	}
 	return terminal, func() {
-		terminal.Close()
+		terminal.Close(func() bool { return toEnd(signals) })
 		guard.Close()
 	}, nil
+}
+
+// toEnd tells whether a signal has come that asks us to end.
+func toEnd(signals int) bool {
+	if ready, err := sys.Wait(0, signals); err != nil || ready < 0 {
+		return false
+	}
+	return slices.ContainsFunc(sys.Caught(signals), func(n byte) bool { return slices.Contains(askedToEnd[:], int(n)) })
 }
 
 // pass sends a signal on, but for the new size of our terminal: the container's

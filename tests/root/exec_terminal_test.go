@@ -79,6 +79,34 @@ func TestRootTerminalCrash(t *testing.T) {
 	}
 }
 
+// TestRootTerminalUnread: who does not read what a container has said is waited for
+// until a signal says otherwise; the container is deleted then.
+func TestRootTerminalUnread(t *testing.T) {
+	testkit.NoLeaks(t)
+	v := newVessel(t, terminal, testkit.Args("sh", "-c", "dd if=/dev/zero bs=100000 count=3; sleep 1000"))
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	c := v.command("run", "--bundle", v.bundle, v.id)
+	c.Stdout = w
+	must(t, c.Start())
+	last := 0
+	waitFor(t, "output that fills the pipe", func() bool {
+		before := last
+		last, err = unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
+		must(t, err)
+		return last > 32<<10 && last == before
+	})
+	v.quiet("kill", v.id, "KILL")
+	waitFor(t, "its end", func() bool { return v.status().Status == specs.StateStopped })
+	must(t, c.Process.Signal(unix.SIGTERM))
+	if c.Wait(); c.ProcessState.ExitCode() != 128+int(unix.SIGKILL) {
+		t.Errorf("%v", c.ProcessState)
+	}
+	v.expectGone()
+}
+
 // TestRootExecConsoleSocket: the engine gets the master before exec ends; the
 // terminal has the size and the owner of the process.
 func TestRootExecConsoleSocket(t *testing.T) {
