@@ -18,6 +18,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -218,7 +219,7 @@ func (s *State) read(buf []byte) error {
 	}
 	switch {
 	case err != nil:
-		return &fail.Error{Where: filepath.Base(s.dir), Doing: "read its state", Err: errors.Join(errUnreadable, err),
+		return &fail.Error{Where: filepath.Base(s.dir), Doing: "read its state", Err: fmt.Errorf("%w: %w", errUnreadable, err),
 			Hint: "remove what is left of it with: coracle delete --force " + filepath.Base(s.dir)}
 	case s.Version > stateVersion:
 		return &fail.Error{Where: s.ID, Doing: "its state is of a newer coracle: version " + itoa(s.Version) + ", and this one knows " + itoa(stateVersion),
