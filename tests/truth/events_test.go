@@ -126,6 +126,11 @@ func (r *recorder) fork(c *call) {
 		delete(r.child, c.pid)
 		return
 	}
+	if c.name == "execveat" && c.ret == 0 { // of a descriptor, as a path below /proc/self would be
+		r.add(c, "execute /proc/self/fd/N")
+		delete(r.child, c.pid)
+		return
+	}
 	if !slices.Contains(forked, c.name) {
 		r.add(c, "UNLISTED %s", c.text)
 	}

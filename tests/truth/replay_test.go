@@ -5,6 +5,7 @@ package truth_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/coracle-oci/coracle/internal/sys/linux"
@@ -47,7 +48,7 @@ func replayInit(t testing.TB, calls []call, p *plan.Plan) map[int]bool {
 // program: the first execve of a child.
 func (r *replay) spawned() int {
 	for i, c := range r.calls {
-		if c.name == "execve" && c.pid != r.calls[0].pid && c.ret == 0 && !c.open {
+		if strings.HasPrefix(c.name, "execve") && c.pid != r.calls[0].pid && c.ret == 0 && !c.open {
 			return i
 		}
 	}
