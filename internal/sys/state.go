@@ -22,6 +22,16 @@ func ProcessStart(pid int) (ticks uint64, ended bool, err error) {
 	return s.start, s.state == "Z" || s.state == "X" || s.threads == 1 && s.flags&exiting != 0, err
 }
 
+// Ticks is the present as ProcessStart tells it, proc_pid_stat(5): in hundredths of
+// a second since boot, whatever the kernel's own ticks are.
+func Ticks() uint64 {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return 0
+	}
+	return uint64(now.Nano()) / 1e7
+}
+
 // Rename renames a file below dirFD, over what has that name.
 func Rename(dirFD int, from, to string) error { return unix.Renameat(dirFD, from, dirFD, to) }
 

@@ -28,8 +28,9 @@ type child struct {
 	pid      int // our child, which the process may be a child of
 	process  int // pid of the process; 0: it is not known yet
 	pidFD    int
-	master   int // of the terminal, if nobody else has it
-	root     int // of the container, if the program has shown it; 0: /proc/PID/root is
+	master   int    // of the terminal, if nobody else has it
+	root     int    // of the container, if the program has shown it; 0: see openRoot
+	started  uint64 // when the process was, in ticks; 0: it has to be asked for
 }
 
 func newChild(p *plan.Plan, spec *specs.Spec, preserve int) child {
@@ -77,10 +78,14 @@ func (c *child) spawn(h *plan.HostStep, image *launch.Image) error {
 	for i := range preserve {
 		preserve[i] = 3 + i
 	}
+	before := sys.Ticks()
 	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: c.inputs[:c.plan.Init.Early], CgroupFD: cgroupFD,
 		NewPID: h.Mode == linux.CLONE_NEWPID}.Start()
 	if err != nil {
 		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
+	}
+	if !c.plan.Clones && before == sys.Ticks() { // nearly always, and /proc is slow
+		c.started = before
 	}
 	c.pid = pid
 	c.closeInputs(0, c.plan.Init.Early)

@@ -154,7 +154,7 @@ func (m *maker) created() error {
 		case plan.CgroupOp:
 			i, err = m.cgroupsFrom(i)
 		case plan.FindProgram:
-			if program, err = m.findProgram(h.Value); err == syscall.ESRCH {
+			if program, err = m.findProgram(h.Value); err == syscall.ESRCH || err != nil && m.ended() {
 				return m.died()
 			}
 		default:
@@ -173,6 +173,12 @@ func (m *maker) created() error {
 		return m.died()
 	}
 	return nil
+}
+
+// ended tells whether the process has: its mounts go with it.
+func (c *child) ended() bool {
+	ready, err := sys.Wait(0, c.pidFD)
+	return err == nil && ready == 0
 }
 
 // noExec is how a process of Go's ForkExec ends that could not execute its

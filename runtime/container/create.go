@@ -364,6 +364,9 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 	case plan.Listen:
 		fd, err = sys.SeqPacketListen(m.state.lock, h.Path)
 	case plan.CloneTree:
+		if h.Input == m.plan.Root { // see openRoot
+			m.keep(h.Input)
+		}
 		fd, err = m.cloneTree(h)
 	case plan.MakeFS:
 		fd, err = m.makeFS(h)
@@ -395,11 +398,16 @@ func (m *maker) open(h *plan.HostStep) (err error) {
 
 // ownFile makes a file of memory that we share with the program.
 func (m *maker) ownFile(h *plan.HostStep, name string) (int, error) {
+	m.keep(h.Input)
+	return sys.Memfd(name)
+}
+
+// keep notes that an input stays open here.
+func (m *maker) keep(input prog.Input) {
 	if m.ours == nil {
 		m.ours = map[int]bool{}
 	}
-	m.ours[int(h.Input)] = true
-	return sys.Memfd(name)
+	m.ours[int(input)] = true
 }
 
 // hangUp closes all that the conversation took.
@@ -417,9 +425,11 @@ func (m *maker) born(pid int) error {
 	if err != nil {
 		return err
 	}
-	m.state.PID = pid
-	if m.state.StartTime, _, err = sys.ProcessStart(pid); err != nil {
-		return &fail.Error{Doing: "look at the container's init", Err: err}
+	m.state.PID, m.state.StartTime = pid, m.started
+	if m.started == 0 {
+		if m.state.StartTime, _, err = sys.ProcessStart(pid); err != nil {
+			return &fail.Error{Doing: "look at the container's init", Err: err}
+		}
 	}
 	for i, status := range m.states {
 		if err := m.tellState(m.inputs[i], status); err != nil {

@@ -34,11 +34,15 @@ func mapIDs(tool string, pid int, ids string) error {
 	return nil
 }
 
-// openRoot opens the root of the container, to look something up in it. ESRCH: the
+// openRoot opens the root of the container, to look something up in it: the mount
+// that was sent for it, or what the process has shown, or its root. ESRCH: the
 // process is ending, which gives its root up before it is seen to have ended.
 func (c *child) openRoot() (int, error) {
 	if c.root > 0 {
 		return sys.OpenIn(c.root, ".", linux.O_PATH|linux.O_DIRECTORY)
+	}
+	if i := c.plan.Root; i > 0 {
+		return sys.OpenIn(c.inputs[i], ".", linux.O_PATH|linux.O_DIRECTORY)
 	}
 	fd, err := sys.Open("/proc/"+itoa(c.process)+"/root", linux.O_PATH|linux.O_DIRECTORY)
 	if err == syscall.ENOENT {

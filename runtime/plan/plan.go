@@ -52,6 +52,7 @@ type Plan struct {
 	Listener int        // the step that hands a listener of seccomp over; 0: none
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
+	Root     prog.Input // the container's root; 0: the parent has not opened it
 	Cgroup   resources.Cgroup
 	Unit     *unit.Unit // of the systemd driver; nil without it
 	Home     bool       // the answer to AtCreated says HOME too

@@ -30,6 +30,9 @@ func (c *compiler) rootfs() {
 	}
 	root := c.rootPath()
 	tree := c.tree("root", HostStep{Do: CloneTree, Path: root, Recursive: true, Doing: "copy the mounts of " + root, From: "root.path", Attrs: isolated})
+	if tree.Kind == prog.InputFD {
+		c.plan.Root = prog.Input(tree.Value)
+	}
 	b.From("linux.rootfsPropagation")
 	b.Do("keep mounts from reaching the host", prog.MountSetattr, prog.Const(atFDCWD, "AT_FDCWD"), b.String("/"), flags(linux.AT_RECURSIVE, "AT_RECURSIVE"),
 		c.mountAttr(MountAttr{Propagation: linux.MS_SLAVE, Text: "slave"}), prog.Int(attrSize))
