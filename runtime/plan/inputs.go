@@ -119,9 +119,9 @@ func (c *compiler) inputs() {
 		if n+send.Spare > 0 {
 			length, first = 16+4*(n+send.Spare), 3+c.PreserveFDs+next // CMSG_LEN
 		}
-		steps := append(slices.Clone(c.opens[next:next+n]), send)
-		c.plan.Host = slices.Insert(c.plan.Host, at, steps...)
-		at += len(steps)
+		c.plan.Host = slices.Insert(c.plan.Host, at, c.opens[next:next+n]...)
+		c.plan.Host = slices.Insert(c.plan.Host, at+n, send)
+		at += n + 1
 		next += n
 		room := (length + 7) &^ 7
 		c.b.Resize(m.control, max(24, room))
