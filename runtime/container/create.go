@@ -49,7 +49,8 @@ type Options struct {
 	Edit func(*specs.Spec) error // makes another of a config that is good; nil: it is as it is
 
 	notifyDir string                 // what the container gets of NotifySocket
-	last      func(*Container) error // what run does before the init waits for start
+	start     bool                   // run: the init does not wait for start
+	last      func(*Container) error // what run does before the init goes on
 }
 
 // A Container is what create has made.
@@ -57,6 +58,9 @@ type Container struct {
 	*State
 	PIDFD  int
 	Master int // of the terminal, if nobody else has it; else -1
+
+	starts bool // the init does not wait for start
+	gate   int  // if so: where it tells how it goes on
 }
 
 // Load reads and judges the config of a bundle, and compiles it for this
@@ -103,7 +107,7 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 	o.Trace.Phase("plan")
 	o.fromEnvironment(c, &f)
 	p, err = plan.Compile(plan.Request{ID: o.ID, Bundle: bundle, Config: c, Facts: f, Cgroups: o.Cgroups, PIDFile: o.PIDFile, ConsoleSocket: o.ConsoleSocket, PreserveFDs: o.PreserveFDs, NoPivot: o.NoPivot, NoNewKeyring: o.NoNewKeyring,
-		PIDFDSocket: o.PIDFDSocket, Notify: o.NotifySocket != ""})
+		PIDFDSocket: o.PIDFDSocket, Notify: o.NotifySocket != "", Start: o.start})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -154,7 +158,7 @@ func (s Store) Create(o Options) (*Container, error) {
 }
 
 func (m *maker) container() *Container {
-	return &Container{State: m.state, PIDFD: m.pidFD, Master: m.master}
+	return &Container{State: m.state, PIDFD: m.pidFD, Master: m.master, starts: m.plan.Starts, gate: m.kept}
 }
 
 func (o Options) checkTerminal(terminal bool) error {
@@ -228,6 +232,7 @@ type maker struct {
 	applier cgroup.Applier // makes cgroups
 	cgroups []string       // that have been made
 	unit    bool           // systemd has been asked for it
+	kept    int            // the gate, if the init goes on when all is made
 
 	wrotePID bool
 	devices  []netDevice // that have been moved into the container
@@ -250,7 +255,13 @@ func (m *maker) make(raw []byte, image *launch.Image) error {
 	if err := m.before(image); err != nil {
 		return err
 	}
-	return m.converse()
+	if err := m.converse(); err != nil {
+		return err
+	}
+	if m.plan.Starts {
+		m.kept, m.gate = m.gate, -1
+	}
+	return nil
 }
 
 // journal takes the host steps that stand before everything else; the directory
@@ -293,6 +304,8 @@ func (m *maker) before(image *launch.Image) error {
 				err = m.startUnit()
 			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
+		case plan.MakeMark:
+			err = sys.WriteNewFile(m.state.lock, startSocket, nil)
 		case plan.DraftState:
 			m.state.draft(Status(h.Value))
 		case plan.SendInputs:

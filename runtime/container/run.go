@@ -23,6 +23,7 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 	signals := -1
 	var notify *notifier
 	var begin beginning
+	o.start = true
 	o.last = func(c *Container) (err error) {
 		// A signal that comes before ends coracle, whatever it waits for, and with it
 		// what has been made; Store.make says what becomes of the rest.
@@ -34,7 +35,12 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 		if c.Master >= 0 {
 			console.Size(c.Master)
 		}
-		if notify, err = c.notifier(o.NotifySocket); err == nil {
+		if notify, err = c.notifier(o.NotifySocket); err != nil {
+			return err
+		}
+		if c.starts {
+			begin, err = c.ready()
+		} else {
 			begin, err = c.connect()
 		}
 		return err
@@ -45,6 +51,9 @@ func (s Store) Run(o Options, keep bool) (int, error) {
 		return 0, err
 	}
 	defer c.Close()
+	if c.starts {
+		begin.conn = c.gate
+	}
 	o.Trace.Phase("exec")
 	if err := c.begin(begin); err != nil {
 		c.abandon(o.Warn)

@@ -5,8 +5,6 @@ package container
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -67,13 +65,19 @@ func (s *State) startReady(notifySocket string) error {
 // that gets its listener.
 type beginning struct{ conn, agent int }
 
-// connect lets the init of a created container, which is locked, go on. It need not
-// wait for that if it has not come so far.
-func (s *State) connect() (b beginning, err error) {
+// ready makes sure that a created container can start.
+func (s *State) ready() (b beginning, err error) {
 	if !slices.ContainsFunc(s.Steps, func(step Step) bool { return step.Execve }) {
 		return b, &fail.Error{Where: config.Name + " process", Doing: "start " + s.ID + ": there is no process to start", Hint: "create it again with one, or run something in it with coracle exec"}
 	}
-	if b.agent, err = s.Agent.connect(); err != nil {
+	b.agent, err = s.Agent.connect()
+	return b, err
+}
+
+// connect lets the init of a created container, which is locked, go on. It need not
+// wait for that if it has not come so far.
+func (s *State) connect() (b beginning, err error) {
+	if b, err = s.ready(); err != nil {
 		return b, err
 	}
 	if b.conn, err = sys.SeqPacketConnect(s.lock, startSocket); err != nil {
@@ -89,7 +93,7 @@ func (s *State) begin(b beginning) error {
 	if err := s.watchStart(b.conn, b.agent); err != nil {
 		return err
 	}
-	os.Remove(filepath.Join(s.dir, startSocket))
+	sys.RemoveFile(s.lock, startSocket)
 	if s.Hooks == nil {
 		return nil
 	}

@@ -78,8 +78,8 @@ func hasVariable(env []string, name string) bool {
 	return false
 }
 
-// start waits for a connection of start, which it then reports to; and runs the
-// startContainer hooks. Without a process there is no start to come.
+// start waits for a connection of start, and runs the startContainer hooks. Without a
+// process there is no start to come.
 func (c *compiler) start() {
 	b := &c.b
 	b.From("")
@@ -87,19 +87,28 @@ func (c *compiler) start() {
 	if some {
 		c.recordStarted()
 	}
-	c.plan.Accept = b.Len()
-	conn := b.Get("start", "wait for start", prog.Accept4, c.listener.Arg(), prog.Int(0), prog.Int(0), flags(linux.SOCK_CLOEXEC, "SOCK_CLOEXEC"))
+	if c.plan.Accept = b.Len(); !c.plan.Starts {
+		c.accept()
+	}
 	if !some {
 		c.end()
 		return
 	}
-	b.Do("report to it", prog.Dup3, conn.Arg(), c.gate.Arg(), flags(linux.O_CLOEXEC, "O_CLOEXEC"))
 	if c.spec.Hooks != nil {
 		for i := range c.spec.Hooks.StartContainer {
 			c.hook(index("hooks.startContainer", i), &c.spec.Hooks.StartContainer[i], "created", c.gate.Arg())
 		}
 	}
 	c.execute()
+}
+
+// accept waits for start, and reports to it from then on.
+func (c *compiler) accept() {
+	b := &c.b
+	conn := b.Get("start", "wait for start", prog.Accept4, c.listener.Arg(), prog.Int(0), prog.Int(0), flags(linux.SOCK_CLOEXEC, "SOCK_CLOEXEC"))
+	if len(c.spec.Process.Args) > 0 {
+		b.Do("report to it", prog.Dup3, conn.Arg(), c.gate.Arg(), flags(linux.O_CLOEXEC, "O_CLOEXEC"))
+	}
 }
 
 // execute executes the program, after what would hinder the steps before.

@@ -134,6 +134,35 @@ func compareGolden(t *testing.T, golden string, data []byte, on string) {
 	}
 	sound(t, p)
 	matchGolden(t, golden, p)
+	compareRun(t, c, machine(t, on), p)
+}
+
+// compareRun: what run does is what create and start do, but for the one waiting for
+// the other.
+func compareRun(t *testing.T, c *config.Config, f facts.Facts, created *plan.Plan) {
+	t.Helper()
+	f.Files = hostFiles(plan.HostPaths("/bundle", &c.Spec))
+	r := request(c, f)
+	r.Start = true
+	p, err := plan.Compile(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound(t, p)
+	var want, got []string
+	for _, l := range created.Lines() {
+		if !slices.Contains([]string{"listen for start", "wait for start", "report to it", "let the launch program go on"}, l.Doing) {
+			want = append(want, l.Doing+" for "+l.From)
+		}
+	}
+	for _, l := range p.Lines() {
+		if l.Doing != "note that it is not started" {
+			got = append(got, l.Doing+" for "+l.From)
+		}
+	}
+	if diff := firstDifference(strings.Join(got, "\n"), strings.Join(want, "\n")); !slices.Equal(got, want) || !p.Starts || created.Starts {
+		t.Errorf("run: %s", diff)
+	}
 }
 
 func matchGolden(t *testing.T, golden string, p *plan.Plan) {
@@ -217,7 +246,7 @@ func sound(t testing.TB, p *plan.Plan) {
 		}
 	}
 	program := slices.ContainsFunc(p.Host, func(h plan.HostStep) bool { return h.Do == plan.FindProgram })
-	if p.Init.Steps[p.Accept].Call != prog.Accept4 || program != (p.Init.Steps[p.Execve].Call == prog.Execve) {
+	if !p.Starts && p.Init.Steps[p.Accept].Call != prog.Accept4 || program != (p.Init.Steps[p.Execve].Call == prog.Execve) {
 		t.Errorf("steps %d and %d are no accept4 and execve", p.Accept, p.Execve)
 	}
 	steps := 0

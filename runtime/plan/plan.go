@@ -40,6 +40,7 @@ type Request struct {
 	SubCgroups    []string // --cgroup of exec
 	PIDFDSocket   string   // --pidfd-socket
 	Notify        bool     // somebody waits for sd_notify: the config has a mount for it
+	Start         bool     // run: no start is to come
 }
 
 // A Plan is everything that create and start do.
@@ -48,7 +49,8 @@ type Plan struct {
 	Host     []HostStep // in the order in which they happen
 	Gates    []Gate     // in their order
 	Terminal int        // the step that hands the master of the terminal over; 0: none
-	Accept   int        // the step that waits for start
+	Accept   int        // the step that waits for start or, with Starts, where the program goes on
+	Starts   bool       // it does so without being started, and tells at the gate what it would tell start
 	Listener int        // the step that hands a listener of seccomp over; 0: none
 	Execve   int        // the step that executes the container's program
 	Clones   bool       // the init is a child that the started process clones: see Born
@@ -150,6 +152,7 @@ const (
 	MakeNotify   // a directory for the socket of sd_notify
 	WriteState   // state.json with the status Value
 	DraftState   // what WriteState is to put in place
+	MakeMark     // a file where the socket of start would be
 	SendPIDFD    // of the init, to the socket Path
 	WritePIDFile // for the engine
 	Connect      // to the socket of start
@@ -275,7 +278,9 @@ func (c *compiler) begin() {
 	c.raiseLimits()
 	c.makeCgroups()
 	c.gate = c.input("gate", HostStep{Do: Socketpair, Doing: "make the gate"})
-	c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})
+	if c.plan.Starts = c.Start && len(c.spec.Process.Args) > 0; !c.plan.Starts {
+		c.listener = c.input("listener", HostStep{Do: Listen, Path: "start", Doing: "listen for start"})
+	}
 	if h := c.spec.Hooks; h != nil && len(h.StartContainer) > 0 {
 		c.stateFile("created")
 		c.hookOutput(1)

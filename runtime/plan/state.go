@@ -35,8 +35,11 @@ func (c *compiler) recordCreated() {
 }
 
 // draftCreated writes that state while the program makes mounts, so that only its
-// name is left to be changed.
+// name is left to be changed. A file says that it is not started where no socket does.
 func (c *compiler) draftCreated() {
+	if c.plan.Starts {
+		c.host(HostStep{Do: MakeMark, Path: StateDir + "/start", Doing: "note that it is not started"})
+	}
 	if c.container == nil && !c.plan.Clones { // its pid is in it
 		c.host(HostStep{Do: DraftState, Path: StateDir + "/state.json.new", Value: "created", Doing: "prepare to write that all is made"})
 	}
@@ -46,7 +49,9 @@ func (c *compiler) draftCreated() {
 // on, and does the rest when the container's program runs.
 func (c *compiler) recordStarted() {
 	c.agent(AtStart)
-	c.host(HostStep{At: AtStart, Do: Connect, Path: StateDir + "/start", Doing: "let the launch program go on"})
+	if !c.plan.Starts {
+		c.host(HostStep{At: AtStart, Do: Connect, Path: StateDir + "/start", Doing: "let the launch program go on"})
+	}
 	c.host(HostStep{At: AboutToRun, Do: RemoveSocket, Path: StateDir + "/start", Doing: "remove the socket of start"})
 	if h := c.spec.Hooks; h != nil {
 		for i := range h.Poststart {
@@ -67,6 +72,8 @@ func (h *HostStep) recordCall() string {
 		return "mkdir " + h.Path
 	case KeepConfig:
 		return "write " + h.Path
+	case MakeMark:
+		return "make " + h.Path
 	case WriteState, DraftState:
 		return "write " + h.Path + " " + strconv.Quote(h.Value)
 	case WritePIDFile:
