@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestGuardPatience: a guard that does nothing, as somebody has stopped it, is not
+// TestGuardPatience runs a launch program of this machine, which no emulator does: a guard that does nothing, as somebody has stopped it, is not
 // waited for in vain, neither for its word nor for its end.
 func TestGuardPatience(t *testing.T) {
 	g, err := GuardTerminal(make([]byte, 64))
