@@ -309,7 +309,7 @@ func (m *maker) before(image *launch.Image) error {
 		case plan.DraftState:
 			m.state.draft(Status(h.Value))
 		case plan.SendInputs:
-			if int(h.Input) == len(m.inputs) {
+			if m.sent < len(m.inputs) && int(h.Input) == len(m.inputs) {
 				m.options.Trace.Phase("namespaces and mounts")
 			}
 			m.sendInputs(h)

@@ -46,8 +46,10 @@ func TestRootCgroupNetwork(t *testing.T) {
 		}
 	})
 	dir := t.TempDir()
+	// The kernel takes a hierarchy down a while after its last mount, and says EBUSY until then.
 	const script = `set -e; mount -t tmpfs none "$1"; cd "$1"; mkdir net huge
-		mount -t cgroup -o net_cls,net_prio none net; mount -t cgroup -o hugetlb none huge; shift
+		attach() { for i in $(seq 50); do mount -t cgroup -o "$1" none "$2" 2>/dev/null && return; sleep 0.1; done; mount -t cgroup -o "$1" none "$2"; }
+		attach net_cls,net_prio net; attach hugetlb huge; shift
 		"$@"
 		cat net/coracle-network/net_cls.classid; grep '^lo ' net/coracle-network/net_prio.ifpriomap
 		cat huge/coracle-network/hugetlb.2MB.limit_in_bytes huge/coracle-network/hugetlb.2MB.rsvd.limit_in_bytes
