@@ -32,12 +32,6 @@ func Ticks() uint64 {
 	return uint64(now.Nano()) / 1e7
 }
 
-// Rename renames a file below dirFD, over what has that name.
-func Rename(dirFD int, from, to string) error { return unix.Renameat(dirFD, from, dirFD, to) }
-
-// RemoveFile removes a file below dirFD.
-func RemoveFile(dirFD int, name string) error { return unix.Unlinkat(dirFD, name, 0) }
-
 // WriteNewFile writes a file below dirFD, mode 0600, over what was there.
 func WriteNewFile(dirFD int, name string, data []byte) error {
 	fd, err := unix.Openat(dirFD, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)

@@ -93,7 +93,7 @@ func (s *State) begin(b beginning) error {
 	if err := s.watchStart(b.conn, b.agent); err != nil {
 		return err
 	}
-	sys.RemoveFile(s.lock, startSocket)
+	sys.RemoveAt(s.lock, startSocket, false)
 	if s.Hooks == nil {
 		return nil
 	}

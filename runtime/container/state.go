@@ -324,11 +324,11 @@ func (s *State) write() error {
 		err = sys.WriteNewFile(s.lock, newState, data)
 	}
 	if err == nil {
-		err = sys.Rename(s.lock, newState, stateFile)
+		err = sys.ReplaceAt(s.lock, newState, stateFile)
 	}
 	s.drafted = nil
 	if err != nil {
-		sys.RemoveFile(s.lock, newState)
+		sys.RemoveAt(s.lock, newState, false)
 		return &fail.Error{Where: s.ID, Doing: "write its state", Err: err}
 	}
 	return nil
@@ -347,7 +347,7 @@ func (s *State) draft(next Status) {
 // remove deletes the directory: the last thing that delete does.
 func (s *State) remove() error {
 	for _, name := range [...]string{startSocket, config.Name, stateFile} {
-		sys.RemoveFile(s.lock, name)
+		sys.RemoveAt(s.lock, name, false)
 	}
 	err := sys.RemoveDir(s.dir)
 	if err != nil {
