@@ -72,7 +72,6 @@ func readVDSO() { parseVDSO(_AT_SYSINFO_EHDR, vdsoBase) }
 func parseVDSO(tag, val uintptr) {
 `},
 		}},
-		// Without a collection nothing is to be marked, swept, given back, or done again in two minutes.
 		// Addresses of 40 bits instead of 48: the tables that say which pages are in use take
 		// 2 MiB of them, not 600, and can be had in one piece that needs no second call.
 		{"a heap of at most 256 GiB", []edit{
@@ -83,6 +82,7 @@ func parseVDSO(tag, val uintptr) {
 			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), p.sysStat, \"page alloc\")\n", "\t\tp.sysStat.add(int64(need.size()))\n\t\t*(*byte)(unsafe.Pointer(need.base.addr())) = 0 // else it is read first, which is one more fault\n"},
 			{"runtime/mpagealloc_64bit.go", "\t\tsysMap(unsafe.Pointer(need.base.addr()), need.size(), sysStat, \"scavenge index\")\n", "\t\tsysStat.add(int64(need.size()))\n\t\t*(*byte)(unsafe.Pointer(need.base.addr())) = 0\n"},
 		}},
+		// Without a collection nothing is to be marked, swept, given back, or done again in two minutes.
 		{"what serves collections is made by the first one", []edit{
 			{"runtime/mgc.go", "\n\tc := make(chan int, 2)\n\tgo bgsweep(c)\n\tgo bgscavenge(c)\n\t<-c\n\t<-c\n\tmemstats.enablegc = true", "\n\tserveCollections = startServers\n\tmemstats.enablegc = true"},
 			{"runtime/mgc.go", "\n\tsemacquire(&work.startSema)\n\t// Re-check transition", `
