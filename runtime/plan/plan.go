@@ -174,7 +174,7 @@ func Compile(r Request) (*Plan, error) {
 		return nil, c.wrong[0]
 	}
 	c.inputs()
-	c.draftCreated()
+	c.meanwhile()
 	c.plan.Init = c.b.Program(3+r.PreserveFDs, c.gate)
 	return &c.plan, nil
 }

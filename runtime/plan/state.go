@@ -34,13 +34,14 @@ func (c *compiler) recordCreated() {
 	}
 }
 
-// draftCreated writes that state while the program makes mounts, so that only its
-// name is left to be changed. A file says that it is not started where no socket does.
-func (c *compiler) draftCreated() {
+// meanwhile is what the parent does while the program makes mounts: a file says that
+// it is not started where no socket does, and the state is written of which then only
+// the name is left to be changed.
+func (c *compiler) meanwhile() {
 	if c.plan.Starts {
 		c.host(HostStep{Do: MakeMark, Path: StateDir + "/start", Doing: "note that it is not started"})
 	}
-	if c.container == nil && !c.plan.Clones { // its pid is in it
+	if !c.plan.Clones { // its pid is in it
 		c.host(HostStep{Do: DraftState, Path: StateDir + "/state.json.new", Value: "created", Doing: "prepare to write that all is made"})
 	}
 }

@@ -132,6 +132,9 @@ func (h *HostStep) call() string {
 		}
 		return text
 	case SendInputs:
+		if h.Spare > 0 {
+			return "send the inputs, the first one " + strconv.Itoa(h.Spare) + " times more"
+		}
 		return "send the inputs"
 	case WriteFile:
 		return "write " + h.Path + " " + q(h.Value)
