@@ -181,7 +181,7 @@ func TestRootSignals(t *testing.T) {
 	for _, name := range names {
 		fmt.Fprintf(&script, "trap 'echo %s' %s; ", name, name)
 	}
-	v := newVessel(t, testkit.Args("/bin/sh", "-c", script.String()+"trap 'echo RTMIN+3' 37; echo ready; trap 'exit 42' QUIT; while :; do sleep 0.02; done"))
+	v := newVessel(t, testkit.Args("/bin/sh", "-c", script.String()+"trap 'echo RTMIN+3' 37; trap 'exit 42' QUIT; echo ready; while :; do sleep 0.02; done"))
 	c := v.command("run", "--bundle", v.bundle, v.id)
 	output, err := c.StdoutPipe()
 	must(t, err)
