@@ -17,7 +17,7 @@ import (
 type Guard struct{ pid, pidFD, gate int }
 
 // patience is how many milliseconds a guard may take for its first word, and for its
-// end: it does next to nothing.
+// end: it does next to nothing. A thread that has nothing to do may take as long.
 const patience = 5_000
 
 // GuardTerminal starts the guard of the terminal that is standard input: a program

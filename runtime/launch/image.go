@@ -11,7 +11,7 @@
 //
 //	file     memory
 //	0        0x400000  R X  ELF header, three program headers, interpreter, padding
-//	0x400    0x600400  RW   header: u32 failed step, u32 errno, u32 report fd, u32 0
+//	0x400    0x600400  RW   header: u32 failed step, u32 errno, u32 report fd, u32 number of exit_group(2)
 //	0x410    0x600410       steps, 80 bytes each
 //	                        registers, 8 bytes each
 //	                        data items, each aligned to 8 bytes
@@ -25,6 +25,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/prog"
 )
 
@@ -61,6 +62,7 @@ func Assemble(p *prog.Program) (*Image, error) {
 	elfHeader(out, len(out))
 	copy(out[codeOffset:], code)
 	binary.LittleEndian.PutUint32(out[dataOffset+8:], uint32(p.FirstFD+int(p.Report)))
+	binary.LittleEndian.PutUint32(out[dataOffset+12:], linux.SYS_EXIT_GROUP)
 	for i := range p.Steps {
 		if err := a.step(out[steps-dataAddr+i*stepSize:], &p.Steps[i]); err != nil {
 			return nil, err

@@ -4,14 +4,19 @@
 #include "textflag.h"
 #include "layout.h"
 
-// interp runs the steps from STEPS on. It is copied out of this binary into the
+// interp runs the steps behind a header. It is copied out of this binary into the
 // ELF image that package launch writes; it must not touch the stack, which
 // belongs to nobody, and refer to nothing outside itself.
 //
+//	R12 the header; 0, as the kernel starts a program: HEADER
 //	BX  the current step
 //	AX  number, then result of its call
 TEXT ·interp(SB), NOSPLIT|NOFRAME, $0-0
-	MOVL $STEPS, BX
+	TESTQ R12, R12
+	JNZ  begin
+	MOVL $HEADER, R12
+begin:
+	LEAQ (STEPS-HEADER)(R12), BX
 step:
 	MOVQ step_arg0(BX), DI
 	MOVQ step_arg1(BX), SI
@@ -64,7 +69,7 @@ next:
 	ADDQ $STEP_SIZE, BX
 	JMP  step
 failed:
-	MOVL $HEADER, SI            // {address of the step, errno} to the report
+	MOVQ R12, SI                // {address of the step, errno} to the report
 	MOVL BX, header_step(SI)
 	NEGQ AX
 	MOVL AX, header_errno(SI)
@@ -76,7 +81,7 @@ failed:
 	MOVL $44, AX                // sendto
 	SYSCALL
 	MOVL $1, DI
-	MOVL $231, AX               // exit_group
+	MOVL header_exit(R12), AX
 	SYSCALL
 	INT  $3
 
@@ -92,4 +97,24 @@ TEXT ·bounds(SB), NOSPLIT, $0-16
 	MOVQ AX, start+0(FP)
 	LEAQ ·interpEnd(SB), AX
 	MOVQ AX, end+8(FP)
+	RET
+
+// func startThread(flags, header uintptr, ended *uint32) (tid int)
+//
+// The thread begins with the registers and the stack pointer of its creator, and
+// uses the former only.
+TEXT ·startThread(SB), NOSPLIT, $0-32
+	MOVQ flags+0(FP), DI
+	MOVQ header+8(FP), R12
+	XORL SI, SI
+	XORL DX, DX
+	MOVQ ended+16(FP), R10      // child_tid
+	XORL R8, R8
+	MOVL $56, AX                // clone
+	SYSCALL
+	TESTQ AX, AX
+	JNZ  creator
+	JMP  ·interp(SB)
+creator:
+	MOVQ AX, tid+24(FP)
 	RET

@@ -4,12 +4,16 @@
 #include "textflag.h"
 #include "layout.h"
 
-// interp runs the steps from STEPS on; see interp_amd64.s.
+// interp runs the steps behind a header; see interp_amd64.s.
 //
+//	R20 the header; 0: HEADER
 //	R19 the current step
 //	R0  first argument, then result of its call
 TEXT ·interp(SB), NOSPLIT|NOFRAME, $0-0
-	MOVD $STEPS, R19
+	CBNZ R20, begin
+	MOVD $HEADER, R20
+begin:
+	ADD  $(STEPS-HEADER), R20, R19
 step:
 	MOVD step_arg0(R19), R0
 	MOVD step_arg1(R19), R1
@@ -54,7 +58,7 @@ next:
 	ADD  $STEP_SIZE, R19
 	B    step
 failed:
-	MOVD $HEADER, R1              // {address of the step, errno} to the report
+	MOVD R20, R1                  // {address of the step, errno} to the report
 	MOVW R19, header_step(R1)
 	NEG  R0, R0
 	MOVW R0, header_errno(R1)
@@ -66,7 +70,7 @@ failed:
 	MOVD $206, R8                 // sendto
 	SVC  $0
 	MOVD $1, R0
-	MOVD $94, R8                  // exit_group
+	MOVWU header_exit(R20), R8
 	SVC  $0
 	BRK
 
@@ -80,4 +84,20 @@ TEXT ·bounds(SB), NOSPLIT, $0-16
 	MOVD R0, start+0(FP)
 	MOVD $·interpEnd(SB), R0
 	MOVD R0, end+8(FP)
+	RET
+
+// func startThread(flags, header uintptr, ended *uint32) (tid int)
+TEXT ·startThread(SB), NOSPLIT, $0-32
+	MOVD flags+0(FP), R0
+	MOVD header+8(FP), R20
+	MOVD $0, R1
+	MOVD $0, R2
+	MOVD $0, R3
+	MOVD ended+16(FP), R4         // child_tid
+	MOVD $220, R8                 // clone
+	SVC  $0
+	CBNZ R0, creator
+	B    ·interp(SB)
+creator:
+	MOVD R0, tid+24(FP)
 	RET

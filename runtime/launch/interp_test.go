@@ -31,7 +31,7 @@ func TestLayout(t *testing.T) {
 		have[m[1]] = int(n)
 	}
 	for name, want := range map[string]int{"HEADER": header, "STEPS": steps, "STEP_SIZE": stepSize, "MSG_NOSIGNAL": linux.MSG_NOSIGNAL,
-		"header_report": 8, "step_arg0": 8, "step_arg5": 48, "step_registers": 56, "step_result": 60, "step_expected": 64, "step_target": 72} {
+		"header_report": 8, "header_exit": 12, "step_arg0": 8, "step_arg5": 48, "step_registers": 56, "step_result": 60, "step_expected": 64, "step_target": 72} {
 		if have[name] != want {
 			t.Errorf("layout.h: %s is %d, image.go has %d", name, have[name], want)
 		}

@@ -10,6 +10,7 @@
 #define header_step   0
 #define header_errno  4
 #define header_report 8
+#define header_exit   12
 
 #define STEP_SIZE      80
 #define step_number    0
