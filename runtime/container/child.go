@@ -25,8 +25,9 @@ type child struct {
 	ours     map[int]bool // inputs that stay open here as well
 	gate     int          // our side
 	early    []message
-	pid      int // our child, which the process may be a child of
-	process  int // pid of the process; 0: it is not known yet
+	thread   *launch.Thread // that starts the process, until it has
+	pid      int            // our child, which the process may be a child of
+	process  int            // pid of the process; 0: it is not known yet
 	pidFD    int
 	master   int    // of the terminal, if nobody else has it
 	root     int    // of the container, if the program has shown it; 0: see openRoot
@@ -71,25 +72,41 @@ func (c *child) spawn(h *plan.HostStep, image *launch.Image) error {
 		if err != nil {
 			return &fail.Error{Where: where("linux.cgroupsPath"), Doing: "open " + h.Path, Err: err}
 		}
-		defer sys.Close(fd)
 		cgroupFD = fd
 	}
 	preserve := make([]int, c.preserve)
 	for i := range preserve {
 		preserve[i] = 3 + i
 	}
-	before := sys.Ticks()
-	pid, err := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: c.inputs[:c.plan.Init.Early], CgroupFD: cgroupFD,
-		NewPID: h.Mode == linux.CLONE_NEWPID}.Start()
-	if err != nil {
-		return &fail.Error{Doing: "start the launch program", Err: err, Hint: hintFor("start the launch program", err)}
+	s := launch.Spawn{Image: image, Stdio: [3]int{0, 1, 2}, Preserve: preserve, Inputs: c.inputs[:c.plan.Init.Early], CgroupFD: cgroupFD,
+		NewPID: h.Mode == linux.CLONE_NEWPID}
+	c.started = sys.Ticks()
+	if c.thread != nil {
+		return startError(c.thread.Start(s))
 	}
-	if !c.plan.Clones && before == sys.Ticks() { // nearly always, and /proc is slow
-		c.started = before
+	pid, err := s.Start()
+	sys.Close(cgroupFD)
+	if err == nil {
+		c.spawned(pid)
+	}
+	return startError(err)
+}
+
+func startError(err error) error {
+	if err == nil {
+		return nil
+	}
+	const doing = "start the launch program"
+	return &fail.Error{Doing: doing, Err: err, Hint: hintFor(doing, err)}
+}
+
+// spawned notes the pid of the child.
+func (c *child) spawned(pid int) {
+	if c.plan.Clones || c.started != sys.Ticks() { // seldom, as /proc is slow
+		c.started = 0
 	}
 	c.pid = pid
 	c.closeInputs(0, c.plan.Init.Early)
-	return nil
 }
 
 // closeInputs closes what only the process is to have from now on: its side of

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -48,9 +49,10 @@ type Options struct {
 
 	Edit func(*specs.Spec) error // makes another of a config that is good; nil: it is as it is
 
-	notifyDir string                 // what the container gets of NotifySocket
-	start     bool                   // run: the init does not wait for start
-	last      func(*Container) error // what run does before the init goes on
+	notifyDir string                  // what the container gets of NotifySocket
+	judged    func(*specs.Spec) error // what create begins with a config that is good
+	start     bool                    // run: the init does not wait for start
+	last      func(*Container) error  // what run does before the init goes on
 }
 
 // A Container is what create has made.
@@ -96,6 +98,11 @@ func Load(o Options, ask func([]string) (facts.Facts, error)) (raw []byte, p *pl
 		return nil, nil, nil, err
 	}
 	c.Process = cmp.Or(c.Process, config.NoProcess())
+	if o.judged != nil {
+		if err := o.judged(&c.Spec); err != nil {
+			return nil, nil, nil, err
+		}
+	}
 	o.Trace.Phase("probe")
 	f, err := ask(plan.HostPaths(bundle, &c.Spec))
 	if err == nil && o.Cgroups == plan.Systemd && f.Systemd == nil {
@@ -123,6 +130,16 @@ func (s Store) Create(o Options) (*Container, error) {
 	if o.NotifySocket != "" {
 		o.notifyDir = filepath.Join(s.Root, o.ID, plan.NotifyDir)
 	}
+	var thread *launch.Thread
+	o.judged = func(spec *specs.Spec) (err error) {
+		if flags := plan.ThreadNamespaces(spec); flags != 0 {
+			if thread, err = launch.NewThread(flags); err != nil {
+				return &fail.Error{Doing: "start a thread", Err: err}
+			}
+		}
+		return nil
+	}
+	defer func() { thread.Drop() }()
 	raw, p, c, err := Load(o, probe.Facts)
 	if err != nil {
 		return nil, err
@@ -148,7 +165,7 @@ func (s Store) Create(o Options) (*Container, error) {
 		return nil, err
 	}
 	state.describe(o, c, p)
-	m := &maker{child: newChild(p, &c.Spec, o.PreserveFDs), state: state, options: o}
+	m := &maker{child: newChild(p, &c.Spec, o.PreserveFDs), state: state, options: o, begun: thread}
 	if err = m.make(raw, image); err != nil {
 		m.undo()
 		state.Close()
@@ -224,6 +241,7 @@ type maker struct {
 	child
 	state   *State
 	options Options
+	begun   *launch.Thread // that makes namespaces
 	states  map[int]string
 	userns  map[string]int // that describe mappings of ids, by their text
 	output  int            // index of the input that hooks in the container print to; 0: none
@@ -294,20 +312,26 @@ func (m *maker) before(image *launch.Image) error {
 		switch h.Do {
 		case plan.CgroupOp:
 			i, err = m.cgroupsFrom(i)
+		case plan.MakeNamespaces:
+			m.thread = m.begun
 		case plan.Spawn:
 			m.options.Trace.Phase("spawn")
-			if err = m.spawn(h, image); err == nil && !m.plan.Clones {
+			if err = m.spawn(h, image); err == nil && m.pid > 0 && !m.plan.Clones {
 				err = m.born(m.pid)
 			}
 			m.options.Trace.Phase("cgroups")
-			if err == nil {
-				err = m.startUnit()
+			if err == nil && m.plan.Unit != nil {
+				if err = m.gather(); err == nil {
+					err = m.startUnit()
+				}
 			}
 		case plan.UnitProperty, plan.StartUnit: // by startUnit
 		case plan.MakeMark:
 			err = sys.WriteNewFile(m.state.lock, startSocket, nil)
 		case plan.DraftState:
-			m.state.draft(Status(h.Value))
+			if err = m.gather(); err == nil {
+				m.state.draft(Status(h.Value))
+			}
 		case plan.SendInputs:
 			if m.sent < len(m.inputs) && int(h.Input) == len(m.inputs) {
 				m.options.Trace.Phase("namespaces and mounts")
@@ -320,7 +344,28 @@ func (m *maker) before(image *launch.Image) error {
 			return hostError(h, err)
 		}
 	}
-	return nil
+	return m.gather()
+}
+
+// gather waits until a thread has started the child, if one does.
+func (m *maker) gather() error {
+	if !m.thread.Started() {
+		return nil
+	}
+	pid, made, err := m.thread.Wait(patience)
+	m.thread = nil
+	switch {
+	case err == nil:
+		m.spawned(pid)
+		return m.born(pid)
+	case !made:
+		return hostError(m.hostStep(plan.MakeNamespaces), err)
+	}
+	return hostError(m.hostStep(plan.Spawn), startError(err))
+}
+
+func (m *maker) hostStep(kind plan.HostKind) *plan.HostStep {
+	return &m.plan.Host[slices.IndexFunc(m.plan.Host, func(h plan.HostStep) bool { return h.Do == kind })]
 }
 
 // cgroupsFrom applies the operations on cgroups that stand at i and behind it, and
@@ -336,7 +381,7 @@ func (m *maker) cgroupsFrom(i int) (last int, err error) {
 	}
 	if err = m.applier.Apply(ops); err == nil {
 		m.cgroups = m.state.Cgroups
-		if m.pid == 0 {
+		if m.pid == 0 && !m.thread.Started() {
 			m.cgroups = []string{m.plan.Cgroup.Into}
 		}
 	}
@@ -464,6 +509,7 @@ func (m *maker) tellState(fd int, status string) error {
 // undo takes back everything, after a failure.
 func (m *maker) undo() {
 	m.returnDevices()
+	_ = m.gather() // its failure would be the second one
 	m.end()
 	if len(m.cgroups) > 0 {
 		cgroup.Kill(m.cgroups, linux.SIGKILL)

@@ -59,14 +59,13 @@ func (c *compiler) compileUnit() {
 }
 
 // makeCgroups makes the cgroup that the process is born in, starts it, and makes
-// the others and their limits while it makes namespaces. systemd, if it is to make
+// the others and their limits while it makes mounts. systemd, if it is to make
 // some, wants a process to put there.
 func (c *compiler) makeCgroups() {
 	g := &c.plan.Cgroup
 	if dir, uid, ok := c.owner(); ok {
 		g.Limit = append(g.Limit, resources.Owner(dir, uid))
 	}
-	c.plan.Host = slices.Grow(c.plan.Host, 96)
 	c.cgroupOps(AtSpawn, g.Make, true)
 	spawn := HostStep{Do: Spawn, Path: g.Into, Doing: "start the launch program"}
 	if c.bornAsInit() {
@@ -157,8 +156,8 @@ func writableCgroup(m specs.Mount) bool {
 // namespaces take, most of all a network namespace, is not memory of the
 // container, whose limit may be low.
 //
-// The parent takes as long to make those of v1 as the program takes for namespaces
-// and most mounts. If nothing needs them before, they are joined after these.
+// The parent takes as long to make those of v1 as the program takes for most mounts.
+// If nothing needs them before, they are joined after these.
 func (c *compiler) cgroups() {
 	asked := len(c.received) > 0
 	if !asked {

@@ -22,7 +22,7 @@ type received struct {
 }
 
 // input adds a descriptor that the parent opens: before it starts the process or,
-// behind receive, while the process makes namespaces.
+// behind receive, while the process works.
 func (c *compiler) input(name string, s HostStep) prog.Input {
 	if c.opens == nil {
 		c.opens = make([]HostStep, 0, 32)
@@ -32,8 +32,8 @@ func (c *compiler) input(name string, s HostStep) prog.Input {
 	return s.Input
 }
 
-// receive takes what the parent opens while the program makes namespaces, which
-// takes it about as long. The message is the answer to the gate at, or comes
+// receive takes what the parent opens while the program makes namespaces or, if that
+// is done, until it needs a mount. The message is the answer to the gate at, or comes
 // unasked: AtSpawn.
 //
 // The kernel gives descriptors the lowest free numbers, and all from the first

@@ -50,6 +50,49 @@ func (c *compiler) fresh(kind specs.LinuxNamespaceType) bool {
 	return ok && ns.Path == ""
 }
 
+// ThreadNamespaces returns those, as flags of unshare(2), that are made by a thread of
+// the parent, which then starts the process in them: the kernel takes as long for a
+// network namespace as the parent for the rest of the plan. That is so where all
+// namespaces are new and none is a user namespace, which would own the others.
+func ThreadNamespaces(spec *specs.Spec) int {
+	made := 0
+	if spec.Linux == nil {
+		return made
+	}
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Path != "" || ns.Type == specs.UserNamespace || ns.Type == specs.TimeNamespace {
+			return 0
+		}
+		for _, k := range namespaceKinds {
+			if k.kind == ns.Type && k.flag&(linux.CLONE_NEWIPC|linux.CLONE_NEWUTS|linux.CLONE_NEWNET|linux.CLONE_NEWNS) != 0 {
+				made |= k.flag
+			}
+		}
+	}
+	if made&linux.CLONE_NEWNET == 0 {
+		return 0
+	}
+	return made
+}
+
+// threadNamespaces has the parent make them.
+func (c *compiler) threadNamespaces() {
+	if made := ThreadNamespaces(c.spec); made != 0 {
+		c.host(HostStep{Do: MakeNamespaces, Mode: uint32(made), Doing: "make namespaces", From: "linux.namespaces"})
+	}
+}
+
+// namespaceText names the flags of unshare(2).
+func namespaceText(flags int) string {
+	var text []string
+	for _, k := range namespaceKinds {
+		if flags&k.flag != 0 {
+			text = append(text, k.text)
+		}
+	}
+	return strings.Join(text, "|")
+}
+
 // namespaces enters those with a path, makes the others, and becomes the init
 // of a PID namespace by one more clone, if it was not born as one.
 func (c *compiler) namespaces() {
@@ -57,8 +100,8 @@ func (c *compiler) namespaces() {
 	if c.fresh(specs.UserNamespace) {
 		c.userNamespace()
 	}
-	var made, field int
-	var text []string
+	inThread := ThreadNamespaces(c.spec)
+	var made, count, field int
 	for _, k := range namespaceKinds {
 		ns, i, ok := c.namespace(k.kind)
 		switch {
@@ -71,17 +114,17 @@ func (c *compiler) namespaces() {
 				c.becomeRoot("linux.namespaces")
 			}
 		case k.kind == specs.PIDNamespace && c.bornAsInit():
-		case k.kind != specs.UserNamespace && k.kind != specs.CgroupNamespace:
+		case k.kind != specs.UserNamespace && k.kind != specs.CgroupNamespace && inThread&k.flag == 0:
 			made, field = made|k.flag, i
-			text = append(text, k.text)
+			count++
 		}
 	}
 	if made != 0 {
 		b.From("linux.namespaces")
-		if len(text) == 1 {
+		if count == 1 {
 			b.From(index("linux.namespaces", field))
 		}
-		b.Do("make namespaces", prog.Unshare, flags(made, strings.Join(text, "|")))
+		b.Do("make namespaces", prog.Unshare, flags(made, namespaceText(made)))
 	}
 	c.cgroups()
 	c.timeOffsets()

@@ -92,7 +92,7 @@ type HostStep struct {
 	Attrs     []MountAttr // CloneTree, MakeFS: what is set on the mount, in this order
 	FS        *FileSystem // MakeFS
 	Rdev      uint64      // CloneDevice: what the file must be
-	Mode      uint32      // CloneDevice: the type; Spawn: flags of clone(2)
+	Mode      uint32      // CloneDevice: the type; MakeNamespaces, Spawn: flags of unshare(2), of clone(2)
 	Spare     int         // SendInputs: how many numbers of descriptors the process keeps free for later ones
 	Rlimit    specs.POSIXRlimit
 	Hook      *specs.Hook
@@ -123,19 +123,20 @@ type HostKind int
 
 // The kinds of host steps.
 const (
-	CgroupOp      HostKind = iota
-	Socketpair             // the gate
-	Listen                 // the socket of start
-	OpenTasks              // a cgroup file that the program writes to
-	OpenNamespace          // a namespace to join
-	OpenProcess            // the pidfd of the container's init
-	OpenRoot               // the container's root
-	CloneTree              // a detached copy of a mount, with Attrs
-	MakeFS                 // a mount of a new file system, with Attrs
-	CloneDevice            // the same of a device node, verified by its inode
-	StateFile              // a memfd with the state for hooks in the container; Value is the status
-	OutputFile             // a memfd for what hooks in the container print
-	AppendTo               // a file that they append to
+	CgroupOp       HostKind = iota
+	Socketpair              // the gate
+	Listen                  // the socket of start
+	OpenTasks               // a cgroup file that the program writes to
+	OpenNamespace           // a namespace to join
+	OpenProcess             // the pidfd of the container's init
+	OpenRoot                // the container's root
+	CloneTree               // a detached copy of a mount, with Attrs
+	MakeFS                  // a mount of a new file system, with Attrs
+	CloneDevice             // the same of a device node, verified by its inode
+	StateFile               // a memfd with the state for hooks in the container; Value is the status
+	OutputFile              // a memfd for what hooks in the container print
+	AppendTo                // a file that they append to
+	MakeNamespaces          // in a thread that starts the process; Mode is the flags of unshare(2)
 	Spawn
 	SendInputs      // to the process: those before Input, up to MaxSent, that it has not got yet
 	OwnGroup        // a directory of resctrl that goes with the container
@@ -274,6 +275,8 @@ func (c *compiler) host(s HostStep) { c.plan.Host = append(c.plan.Host, s) }
 
 // begin makes what every program starts with.
 func (c *compiler) begin() {
+	c.plan.Host = make([]HostStep, 0, 96)
+	c.threadNamespaces()
 	c.journal()
 	c.raiseLimits()
 	c.makeCgroups()

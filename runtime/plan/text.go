@@ -85,6 +85,8 @@ func (h *HostStep) call() string {
 	switch h.Do {
 	case CgroupOp:
 		return h.Op.String()
+	case MakeNamespaces:
+		return "unshare(" + namespaceText(int(h.Mode)) + ") in the thread that spawns"
 	case Socketpair:
 		return "socketpair(AF_UNIX, SOCK_SEQPACKET)"
 	case Listen:

@@ -18,21 +18,22 @@ import (
 // statmount for an strace that does not know it.
 var harmless = strings.Fields(`
 	arch_prctl brk clock_gettime close epoll_create1 epoll_ctl epoll_pwait eventfd2 exit exit_group faccessat faccessat2
-	fcntl flock fstat fstatfs futex getdents64 getegid geteuid getgid getpgid getpid getppid getrandom gettid getuid
+	fcntl flock fstat fstatfs futex getcpu getdents64 getegid geteuid getgid getpgid getpid getppid getrandom gettid getuid
 	lseek madvise mincore mmap mprotect munmap nanosleep newfstatat pidfd_open pipe2 poll ppoll pread64
 	read readlink readlinkat recvfrom recvmsg restart_syscall rseq rt_sigaction rt_sigprocmask rt_sigreturn
 	sched_getaffinity sched_yield set_robust_list set_tid_address setitimer setsockopt sigaltstack socket statfs statmount statx syscall_0x1c9 tgkill timer_create timer_delete timer_settime
 	uname wait4 waitid pidfd_send_signal capget flistxattr fgetxattr`)
 
 // forked are the calls that a forked child of coracle makes between fork and
-// execve: Go's os/exec and syscall.ForkExec.
-var forked = strings.Fields(`close dup dup2 dup3 execve exit fcntl getpid getppid gettid prctl prlimit64 read rt_sigaction rt_sigprocmask setpgid write`)
+// execve: Go's os/exec and syscall.ForkExec, and launch.Thread.
+var forked = strings.Fields(`close dup dup2 dup3 execve exit fcntl getpid getppid gettid prctl prlimit64 read rt_sigaction rt_sigprocmask sched_setaffinity setpgid write`)
 
 // An event is one thing that coracle does to the world, as a line of text that
 // the expectation has too.
 type event struct {
-	text string
-	call *call
+	text   string
+	call   *call
+	beside bool // in the thread that makes namespaces, while others do other things
 }
 
 // A recorder turns the calls of coracle, a process of several threads, into events.
@@ -45,13 +46,14 @@ type recorder struct {
 	child  map[int]bool // its children, up to their execve
 	idle   map[int]bool // those that end at once: Go's os package makes one to see whether pidfds work
 	opened map[int64]string
-	reads  []string // paths whose opening for reading matters: namespaces
+	reads  []string     // paths whose opening for reading matters: namespaces
+	beside map[int]bool // the thread that makes namespaces, and its child
 }
 
 // record returns what the first process of a trace does to the world.
 func record(t testing.TB, calls []call, state string, reads ...string) []event {
 	t.Helper()
-	r := recorder{t: t, calls: calls, state: state, reads: reads, group: map[int]bool{calls[0].pid: true}, child: map[int]bool{}, idle: map[int]bool{}, opened: map[int64]string{}}
+	r := recorder{t: t, calls: calls, state: state, reads: reads, group: map[int]bool{calls[0].pid: true}, child: map[int]bool{}, idle: map[int]bool{}, opened: map[int64]string{}, beside: map[int]bool{}}
 	r.relate()
 	for i := range calls {
 		c := &calls[i]
@@ -79,6 +81,9 @@ func (r *recorder) relate() {
 			set := r.child
 			if flags(c)&0x10000 != 0 { // CLONE_THREAD
 				set = r.group
+			}
+			if flags(c)&0x210000 == 0x210000 || r.beside[c.pid] { // CLONE_CHILD_CLEARTID: Go's threads have no need of it
+				r.beside[int(c.ret)] = true
 			}
 			if !set[int(c.ret)] {
 				set[int(c.ret)], changed = true, true
@@ -117,7 +122,7 @@ func flags(c *call) uint64 {
 }
 
 func (r *recorder) add(c *call, format string, args ...any) {
-	r.events = append(r.events, event{fmt.Sprintf(format, args...), c})
+	r.events = append(r.events, event{fmt.Sprintf(format, args...), c, r.beside[c.pid]})
 }
 
 func (r *recorder) fork(c *call) {
@@ -273,6 +278,12 @@ func (r *recorder) own(c *call) {
 				into = " into a cgroup"
 			}
 			r.add(c, "fork%s", into)
+		}
+	case "unshare":
+		r.add(c, "unshare %s", c.args)
+	case "sched_setaffinity":
+		if id, _ := strconv.Atoi(args[0]); !r.beside[id] && !r.beside[c.pid] {
+			r.add(c, "UNLISTED %s", c.text)
 		}
 	default:
 		if !slices.Contains(harmless, c.name) {

@@ -26,6 +26,8 @@ import (
 type matcher struct {
 	t      testing.TB
 	events []event
+	beside []event // those of the thread that makes namespaces, in their order
+	last   *call   // of the events that have been taken
 	plan   *plan.Plan
 	pid    string
 	open   string // the cgroup file that is open: values for the same file share it
@@ -39,7 +41,14 @@ type matcher struct {
 // matchCreate: the host steps of create happen in their order, and nothing else.
 func matchCreate(t testing.TB, events []event, p *plan.Plan, pid string) {
 	t.Helper()
-	m := &matcher{t: t, events: events, plan: p, pid: pid}
+	m := &matcher{t: t, plan: p, pid: pid}
+	for _, e := range events {
+		if e.beside {
+			m.beside = append(m.beside, e)
+		} else {
+			m.events = append(m.events, e)
+		}
+	}
 	m.steps(plan.AtSpawn)
 	for i, g := range p.Gates {
 		if p.Terminal != 0 && p.Terminal < g.Step && (i == 0 || p.Terminal > p.Gates[i-1].Step) {
@@ -72,9 +81,22 @@ func (m *matcher) steps(at prog.Mark) {
 }
 
 func (m *matcher) end(what string) {
-	if len(m.events) > 0 && !m.failed {
-		m.t.Errorf("%s does what the plan does not say: %s\n\t%s", what, m.events[0].text, m.events[0].call.text)
+	if rest := append(m.events, m.beside...); len(rest) > 0 && !m.failed {
+		m.t.Errorf("%s does what the plan does not say: %s\n\t%s", what, rest[0].text, rest[0].call.text)
 	}
+}
+
+// inThread has a step wait for events of the thread instead, none of which may come
+// before those that have been taken, if it is to be told.
+func (m *matcher) inThread(told bool, step func()) {
+	m.t.Helper()
+	if told && len(m.beside) > 0 && m.last != nil && m.beside[0].call.at < m.last.at {
+		m.t.Errorf("%s comes before the thread was told:\n\t%s", m.beside[0].text, m.beside[0].call.text)
+		m.failed = true
+	}
+	m.events, m.beside = m.beside, m.events
+	step()
+	m.events, m.beside = m.beside, m.events
 }
 
 // want takes the next event, which must be this one.
@@ -94,7 +116,7 @@ func (m *matcher) want(h *plan.HostStep, format string, args ...any) {
 		m.failed = true
 		return
 	}
-	m.events = m.events[1:]
+	m.skip()
 }
 
 // next tells whether the next event begins so.
@@ -104,6 +126,7 @@ func (m *matcher) next(prefix string) bool {
 
 func (m *matcher) skip() string {
 	text := m.events[0].text
+	m.last = m.events[0].call
 	m.events = m.events[1:]
 	return text
 }
@@ -137,6 +160,8 @@ func (m *matcher) step(h *plan.HostStep) {
 		m.memory[h.Value] = true
 	case plan.OutputFile:
 		m.want(h, "memfd output")
+	case plan.MakeNamespaces:
+		m.inThread(false, func() { m.want(h, "unshare %#x", h.Mode) })
 	case plan.Spawn:
 		m.spawn(h)
 	case plan.UnitProperty:
@@ -420,16 +445,19 @@ func (m *matcher) spawn(h *plan.HostStep) {
 	for m.next("write /memfd:coracle-init ") {
 		m.skip()
 	}
-	into := ""
-	if h.Path != "" {
-		into = " into a cgroup"
-	}
-	m.want(h, "fork%s", into)
-	if !m.next("execute /proc/self/fd/") {
+	execute := func() {
+		into := ""
+		if h.Path != "" {
+			into = " into a cgroup"
+		}
+		m.want(h, "fork%s", into)
 		m.want(h, "execute /proc/self/fd/N")
-		return
 	}
-	m.skip()
+	if m.plan.Host[0].Do == plan.MakeNamespaces {
+		m.inThread(true, execute)
+	} else {
+		execute()
+	}
 }
 
 // writeState: it is put in place whole or not at all.

@@ -16,6 +16,7 @@ import (
 
 // A call is one system call of a trace, in the order in which calls begin.
 type call struct {
+	at   int // place in the trace: where it began
 	pid  int // of the thread
 	name string
 	args string // as strace prints them
@@ -87,6 +88,9 @@ func readTrace(t testing.TB, file string) []call {
 				t.Fatalf("%s: %q is no call", file, line)
 			}
 		}
+	}
+	for i := range calls {
+		calls[i].at = i
 	}
 	return calls
 }
