@@ -372,3 +372,19 @@ func TestRootNotExecutable(t *testing.T) {
 	v.edit(func(s *specs.Spec) { s.Process.User.UID = 5 })
 	v.expectRefusal(`exec: "/bin/mine": permission denied`)
 }
+
+// TestRootNamespacesRefused: where the kernel allows no more network namespaces the
+// error says so, whoever was to make it: the thread that makes those of most
+// containers, or the launch program. The limit is that of a user namespace of the test's.
+func TestRootNamespacesRefused(t *testing.T) {
+	testkit.NoLeaks(t)
+	for _, edit := range []func(*specs.Spec){testkit.Args("true"), namespace(specs.TimeNamespace, "")} {
+		v := newVessel(t, noNamespace(specs.CgroupNamespace), edit)
+		c := v.command("run", "--bundle", v.bundle, v.id)
+		c.Args = append([]string{"sh", "-c", `echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"`, "sh"}, c.Args...)
+		c.Path = "/bin/sh"
+		c.SysProcAttr = inUserNamespace()
+		expectError(t, finish(t, c), "coracle: config.json linux.namespaces: make namespaces: no space left on device (ENOSPC)", "max_*_namespaces")
+		v.expectGone()
+	}
+}

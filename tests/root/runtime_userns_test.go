@@ -20,9 +20,13 @@ import (
 func (v vessel) inUserNamespace(flags ...string) said {
 	v.t.Helper()
 	c := v.command(append(append([]string{"run", "--bundle", v.bundle}, flags...), v.id)...)
-	same := []syscall.SysProcIDMap{{Size: 1 << 20}}
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: same, GidMappings: same, GidMappingsEnableSetgroups: true}
+	c.SysProcAttr = inUserNamespace()
 	return finish(v.t, c)
+}
+
+func inUserNamespace() *syscall.SysProcAttr {
+	same := []syscall.SysProcIDMap{{Size: 1 << 20}}
+	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: same, GidMappings: same, GidMappingsEnableSetgroups: true}
 }
 
 // onMounts runs the container in a mount namespace in which a script has mounted
