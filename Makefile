@@ -62,9 +62,9 @@ test-race: ## the same with the race detector, in minutes
 
 test-arm64: ## the interpreter and the image of arm64, under qemu's user mode
 	mkdir -p out
-	GOARCH=arm64 go test -c -o out/launch_arm64.test ./runtime/launch
-	cd runtime/launch && TEST_EMULATOR=/usr/bin/qemu-aarch64-static go tool test2json -t -p arm64/runtime/launch \
-		/usr/bin/qemu-aarch64-static ../../out/launch_arm64.test -test.v=test2json | (cd ../.. && go run ./tools/gotest -stdin)
+	GOARCH=arm64 go test -c -o out/arm64/ ./internal/caller ./runtime/launch
+	for p in internal/caller runtime/launch; do (cd $$p && TEST_EMULATOR=/usr/bin/qemu-aarch64-static go tool test2json -t -p arm64/$$p \
+		/usr/bin/qemu-aarch64-static ../../out/arm64/$${p#*/}.test -test.v=test2json); done | go run ./tools/gotest -stdin
 
 test-root: build ## the tests of the built programs on this machine (root)
 	go run ./tools/gotest -count 1 -p 1 -timeout 15m $(ROOT)

@@ -25,6 +25,7 @@ internal/sys/linux  pure         : golang.org/x/sys/unix
 internal/decode     pure         : …/internal/fail github.com/go-json-experiment/json
 internal/profile    pure         : …/internal/decode …/internal/fail …/internal/sys/linux github.com/opencontainers/runtime-spec
 internal/trace                   :
+internal/caller     pure         :
 internal/sys                     : …/internal/sys/linux golang.org/x/sys/unix
 internal/command                 : …/internal/trace …/internal/fail …/internal/sys
 internal/inroot                  : …/internal/sys …/internal/fail …/internal/sys/linux
@@ -46,7 +47,7 @@ runtime/dbus        pure         :
 runtime/systemd                  : …/internal/fail …/internal/sys …/runtime/cgroup/unit …/runtime/dbus …/runtime/facts
 runtime/plan        pure         : …/internal/fail …/internal/profile …/internal/sys/linux …/runtime/config …/runtime/facts …/runtime/prog …/runtime/seccomp …/runtime/cgroup/resources …/runtime/cgroup/unit github.com/opencontainers/runtime-spec
 runtime/lxc         pure         : …/internal/fail …/runtime/config github.com/opencontainers/runtime-spec
-runtime/launch                   : …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/prog
+runtime/launch                   : …/internal/caller …/internal/fail …/internal/sys …/internal/sys/linux …/runtime/prog
 runtime/selftest                 : …/internal/fail …/internal/sys/linux …/runtime/prog …/runtime/launch …/specs github.com/opencontainers/runtime-spec
 runtime/console                  : …/internal/fail …/internal/sys …/internal/sys/linux
 runtime/stats                    : …/internal/sys

@@ -6,10 +6,12 @@ package launch
 import (
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/coracle-oci/coracle/internal/caller"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 	"github.com/coracle-oci/coracle/runtime/prog"
@@ -25,15 +27,17 @@ func thread(t *testing.T) *Thread {
 	return thread
 }
 
-// confession is a program that sends what its status says, and ends with 7. Its
-// descriptors are the report and the socket.
+// confession is a program that sends what its status and its limits are, and ends with
+// 7. Its descriptors are the report and the socket.
 func confession(t *testing.T, first int) *Image {
 	t.Helper()
 	b := builder("socket")
 	text := b.Struct("text", make([]byte, 4096))
-	fd := b.Get("status", "open", prog.Openat, prog.Int(linux.AT_FDCWD), b.String("/proc/self/status"), prog.Int(0))
-	n := b.Get("n", "read", prog.Read, fd.Arg(), text, prog.Int(4096))
-	b.Do("send", prog.Sendto, prog.Input(1).Arg(), text, n.Arg(), prog.Int(0), prog.Int(0), prog.Int(0))
+	for _, file := range []string{"status", "limits"} {
+		fd := b.Get(file, "open", prog.Openat, prog.Int(linux.AT_FDCWD), b.String("/proc/self/"+file), prog.Int(0))
+		n := b.Get("n", "read", prog.Read, fd.Arg(), text, prog.Int(4096))
+		b.Do("send", prog.Sendto, prog.Input(1).Arg(), text, n.Arg(), prog.Int(0), prog.Int(0), prog.Int(0))
+	}
 	exit(b, 7)
 	p := b.Program(first, 0)
 	if err := p.Check(); err != nil {
@@ -99,6 +103,13 @@ func TestThread(t *testing.T) {
 		}
 		if got := status(theirs[:n], "SigCgt"); got != "SigCgt:\t0000000000000000" {
 			t.Error(got)
+		}
+		if n, err = answers.Read(theirs); err != nil {
+			t.Fatal(err)
+		}
+		soft, hard := caller.Files()
+		if got := strings.Fields(string(regexp.MustCompile(`(?m)^Max open files.*$`).Find(theirs[:n]))); len(got) != 6 || got[3] != strconv.FormatUint(soft, 10) || got[4] != strconv.FormatUint(hard, 10) {
+			t.Errorf("the process may open %q files, its caller %d or %d", got, soft, hard)
 		}
 	}
 }

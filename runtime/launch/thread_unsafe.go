@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/coracle-oci/coracle/internal/caller"
 	"github.com/coracle-oci/coracle/internal/sys"
 	"github.com/coracle-oci/coracle/internal/sys/linux"
 )
@@ -26,6 +27,7 @@ type Thread struct {
 	header  [4]uint32 // of the steps that stand behind it, as in an image
 	steps   [32]threadStep
 	count   int
+	flags   int    // of unshare(2)
 	clones  int    // the step that does; those of the process stand behind it
 	alive   uint32 // 0: it has ended; the kernel says so, and wakes whoever waits
 	goOn    uint32 // 1: there are more steps
@@ -33,6 +35,7 @@ type Thread struct {
 	mask    uint64     // signals that its creator blocks
 	cpus    [16]uint64 // that its creator may use
 	cpuSize uintptr    // bytes of it; 0: they are not known
+	files   [2]uint64  // RLIMIT_NOFILE of the caller: soft, hard
 	clone   [11]uint64 // struct clone_args
 	name    [len(Name) + 1]byte
 	argv    [2]uintptr
@@ -56,7 +59,7 @@ func startThread(flags, header uintptr, ended *uint32) (tid int)
 // NewThread starts a thread that makes namespaces: flags of unshare(2). It ends by
 // [Thread.Wait] or [Thread.Drop].
 func NewThread(flags int) (*Thread, error) {
-	t := &Thread{header: [4]uint32{2: ^uint32(0), 3: linux.SYS_EXIT}, alive: 1}
+	t := &Thread{header: [4]uint32{2: ^uint32(0), 3: linux.SYS_EXIT}, alive: 1, flags: flags}
 	t.add(linux.SYS_UNSHARE, uint64(flags))
 	wait := t.add(linux.SYS_FUTEX, address(&t.goOn), linux.FUTEX_WAIT|linux.FUTEX_PRIVATE_FLAG, 0, 0)
 	wait.expected, wait.target = -int64(linux.EAGAIN), address(&t.steps[t.count]) // it was not 0 any more
@@ -103,6 +106,10 @@ func (t *Thread) keepAway(tid int) {
 // the directory of the cgroup; the inputs must stay open until [Thread.Wait].
 func (t *Thread) Start(s Spawn) error {
 	t.open = append(t.open, s.CgroupFD)
+	const others = 8 // steps, at most, beside those for descriptors
+	if t.count+2*(len(s.Inputs)+1)+others > len(t.steps) {
+		return fmt.Errorf("bug: a process starts with %d descriptors", len(s.Inputs))
+	}
 	memfd, err := sys.SealedMemfd(Name, s.Image.Bytes)
 	if err != nil {
 		return err
@@ -125,9 +132,8 @@ func (t *Thread) Start(s Spawn) error {
 	t.add(linux.SYS_EXIT, 0)
 	clone.target = address(&t.steps[t.count]) // of the process, whose result is 0
 	t.add(linux.SYS_RT_SIGPROCMASK, linux.SIG_SETMASK, address(&t.mask), 0, 8)
-	if err := t.arrange(3+len(s.Preserve), append(s.Inputs[:len(s.Inputs):len(s.Inputs)], memfd)); err != nil {
-		return err
-	}
+	t.arrange(3+len(s.Preserve), append(s.Inputs[:len(s.Inputs):len(s.Inputs)], memfd))
+	t.restoreFiles()
 	copy(t.name[:], Name)
 	t.argv[0] = uintptr(unsafe.Pointer(&t.name))
 	t.add(linux.SYS_EXECVEAT, uint64(3+len(s.Preserve)+len(s.Inputs)), address(&t.name[len(Name)]), address(&t.argv), address(&t.envp), linux.AT_EMPTY_PATH)
@@ -138,10 +144,7 @@ func (t *Thread) Start(s Spawn) error {
 // arrange gives the process, which has copies of all descriptors, those that it is to
 // keep, in their order from first on. They go by way of numbers above all of these, so
 // that none is lost.
-func (t *Thread) arrange(first int, fds []int) error {
-	if t.count+2*len(fds)+1 > len(t.steps) {
-		return fmt.Errorf("bug: a process starts with %d descriptors", len(fds))
-	}
+func (t *Thread) arrange(first int, fds []int) {
 	above := first + len(fds)
 	for _, fd := range fds {
 		above = max(above, fd+1)
@@ -152,7 +155,17 @@ func (t *Thread) arrange(first int, fds []int) error {
 	for i := range fds {
 		t.add(linux.SYS_DUP3, uint64(above+i), uint64(first+i), 0)
 	}
-	return nil
+}
+
+// restoreFiles gives the process the caller's limit of open files, unless it has been
+// changed since package syscall raised it, which does the same for what it starts.
+func (t *Thread) restoreFiles() {
+	var now [2]uint64
+	syscall.RawSyscall6(linux.SYS_PRLIMIT64, 0, linux.RLIMIT_NOFILE, 0, uintptr(unsafe.Pointer(&now)), 0, 0)
+	t.files[0], t.files[1] = caller.Files()
+	if t.files[0] < now[0] && now == [2]uint64{t.files[1] - 1, t.files[1]} {
+		t.add(linux.SYS_PRLIMIT64, 0, linux.RLIMIT_NOFILE, address(&t.files), 0)
+	}
 }
 
 // Wait waits until the process executes its program, for at most the given time, and
@@ -170,6 +183,9 @@ func (t *Thread) Wait(milliseconds int) (pid int, made bool, err error) {
 	}
 	return int(t.pid), true, nil
 }
+
+// Makes tells whether it makes these namespaces.
+func (t *Thread) Makes(flags int) bool { return t != nil && t.flags == flags }
 
 // Started tells whether it has been told to start a process.
 func (t *Thread) Started() bool { return t != nil && t.goOn != 0 }
@@ -190,12 +206,17 @@ func (t *Thread) resume() {
 	syscall.RawSyscall(linux.SYS_FUTEX, uintptr(unsafe.Pointer(&t.goOn)), linux.FUTEX_WAKE|linux.FUTEX_PRIVATE_FLAG, 1)
 }
 
+// late are the threads that have been given up. They may still run, and read what
+// nothing else points to.
+var late []*Thread
+
 // await waits for the end of the thread, and tells whether it has come.
 func (t *Thread) await(milliseconds int) bool {
 	until := syscall.NsecToTimespec(int64(sys.Monotonic()+milliseconds) * 1_000_000)
 	for atomic.LoadUint32(&t.alive) != 0 {
 		_, _, errno := syscall.RawSyscall6(linux.SYS_FUTEX, uintptr(unsafe.Pointer(&t.alive)), linux.FUTEX_WAIT_BITSET, 1, uintptr(unsafe.Pointer(&until)), 0, linux.FUTEX_BITSET_MATCH_ANY)
-		if errno == syscall.ETIMEDOUT {
+		if errno == syscall.ETIMEDOUT && atomic.LoadUint32(&t.alive) != 0 {
+			late = append(late, t)
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ package root_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -142,6 +143,31 @@ func TestRootIdentity(t *testing.T) {
 		if value := field(got.stdout, name); value != want {
 			t.Errorf("default: %s: %q, want %q", name, value, want)
 		}
+	}
+}
+
+// TestRootRlimitCaller: without process.rlimits the container and what is executed in
+// it have the limits of open files of who called coracle, not those that Go gives itself.
+func TestRootRlimitCaller(t *testing.T) {
+	const show = "ulimit -Sn; ulimit -Hn"
+	v := newVessel(t, func(s *specs.Spec) { s.Process.Rlimits = nil }, testkit.Args("/bin/sh", "-c", show))
+	limited := func(args ...string) *exec.Cmd {
+		c := v.command(args...)
+		c.Args = append([]string{"bash", "-c", `ulimit -Sn 500; ulimit -Hn 1000; exec "$@"`, "bash"}, c.Args...)
+		c.Path = "/bin/bash"
+		return c
+	}
+	want := said{stdout: "500\n1000\n"}
+	for _, edit := range []func(*specs.Spec){func(*specs.Spec) {}, namespace(specs.TimeNamespace, "")} { // started by a thread, and not
+		v.edit(edit)
+		if got := finish(t, limited("run", "--bundle", v.bundle, v.id)); got != want {
+			t.Errorf("run: %+v", got)
+		}
+	}
+	v.edit(testkit.Args("sleep", "1000"))
+	v.quiet("run", "--detach", "--bundle", v.bundle, v.id)
+	if got := finish(t, limited("exec", v.id, "/bin/sh", "-c", show)); got != want {
+		t.Errorf("exec: %+v", got)
 	}
 }
 
