@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -271,6 +272,7 @@ func (m *maker) make(raw []byte, image *launch.Image) error {
 	}
 	defer m.hangUp()
 	if err := m.before(image); err != nil {
+		_ = m.gather() // the thread needs the inputs; its failure would be the second one
 		return err
 	}
 	if err := m.converse(); err != nil {
@@ -313,7 +315,9 @@ func (m *maker) before(image *launch.Image) error {
 		case plan.CgroupOp:
 			i, err = m.cgroupsFrom(i)
 		case plan.MakeNamespaces:
-			m.thread = m.begun
+			if m.thread = m.begun; !m.thread.Makes(int(h.Mode)) {
+				err = errors.New("bug: they are others than those that have been begun")
+			}
 		case plan.Spawn:
 			m.options.Trace.Phase("spawn")
 			if err = m.spawn(h, image); err == nil && m.pid > 0 && !m.plan.Clones {
@@ -375,6 +379,12 @@ func (m *maker) cgroupsFrom(i int) (last int, err error) {
 	ops := make([]resources.Op, 0, len(m.plan.Cgroup.Make)+len(m.plan.Cgroup.Limit))
 	for ; i < len(m.plan.Host) && m.plan.Host[i].Do == plan.CgroupOp && m.plan.Host[i].At == at; i++ {
 		ops = append(ops, *m.plan.Host[i].Op)
+		// What limits the cgroup that the process is born in is not to keep it from that.
+		if into := m.plan.Cgroup.Into; into != "" && m.thread.Started() && strings.HasPrefix(ops[len(ops)-1].Path+"/", into+"/") {
+			if err = m.gather(); err != nil {
+				return i, err
+			}
+		}
 		if o := &ops[len(ops)-1]; o.Kind == resources.Enter {
 			o.Value = itoa(m.pid)
 		}
@@ -509,7 +519,6 @@ func (m *maker) tellState(fd int, status string) error {
 // undo takes back everything, after a failure.
 func (m *maker) undo() {
 	m.returnDevices()
-	_ = m.gather() // its failure would be the second one
 	m.end()
 	if len(m.cgroups) > 0 {
 		cgroup.Kill(m.cgroups, linux.SIGKILL)
