@@ -45,10 +45,12 @@ func replayInit(t testing.TB, calls []call, p *plan.Plan) map[int]bool {
 }
 
 // spawned returns the call in which the first process executes the launch
-// program: the first execve of a child.
+// program: the first execve of a child, but for what has user namespaces for
+// mappings of ids, which may start while a thread starts the process.
 func (r *replay) spawned() int {
+	others := r.threads()
 	for i, c := range r.calls {
-		if strings.HasPrefix(c.name, "execve") && c.pid != r.calls[0].pid && c.ret == 0 && !c.open {
+		if strings.HasPrefix(c.name, "execve") && c.pid != r.calls[0].pid && !others[c.pid] && c.ret == 0 && !c.open {
 			return i
 		}
 	}
