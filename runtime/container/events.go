@@ -266,6 +266,10 @@ func (w *watcher) last(emit func(Event) error) error {
 		exit = w.store.keep(w.state.ID, w.state.ended(syscall.WaitStatus(status)))
 	}
 	if w.created {
+		// A start that is still at work has yet to remove its socket.
+		if s, err := w.store.Open(w.state.ID, Exclusive); err == nil {
+			s.Close()
+		}
 		if _, err := os.Lstat(filepath.Join(w.state.dir, startSocket)); errors.Is(err, os.ErrNotExist) {
 			if err := emit(w.event("start", nil)); err != nil {
 				return err

@@ -49,6 +49,8 @@ var hints = [...]struct {
 	{"open ", syscall.ENODEV, "the kernel has no file system of that type"},
 	{"write /proc/PID/", syscall.EPERM, "coracle may not map these ids; see user_namespaces(7)"},
 	{"start the launch program", syscall.EACCES, "sysctl vm.memfd_noexec forbids to execute memfds"},
+	{"start the launch program", syscall.ENOSYS, "a seccomp filter around coracle forbids clone3(2)"},
+	{"start the launch program", syscall.EPERM, "a seccomp filter around coracle may forbid clone3(2)"},
 	{"start the launch program", syscall.ENOMEM, "the memory limit is too low to start any process"},
 }
 
