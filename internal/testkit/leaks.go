@@ -22,7 +22,7 @@ import (
 // settle is how long a difference may last before it is a leak: the kernel
 // takes network devices and cgroups down after the last process is gone, and
 // tests of other packages may run on the same machine.
-const settle = 10 * time.Second
+const settle = time.Minute
 
 // NoLeaks fails the test if, at its end, there is something that was not there
 // before: a mount of this mount namespace, a cgroup, a named network namespace,

@@ -230,7 +230,7 @@ func TestDel(t *testing.T) {
 // waitClean waits until the kernel has taken down what went with a namespace.
 func waitClean(w *world) {
 	w.t.Helper()
-	for end := time.Now().Add(5 * time.Second); len(w.left()) > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); len(w.left()) > 0 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond) // a namespace goes when the kernel's worker comes to it: nothing to wait on
 	}
 	w.clean()
@@ -328,6 +328,7 @@ func TestKill(t *testing.T) {
 		whole = time.Since(started)
 		w.ok(w.call("DEL", "warm", conf))
 	}
+	limit := whole * 5 / 4
 	phases := []string{"nothing", "lease", "link", "addresses", "elements"}
 	hits := map[string]int{}
 	enough := func() bool {
@@ -348,10 +349,17 @@ func TestKill(t *testing.T) {
 		if err := w.start("host", cmd); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(random.Int64N(int64(whole * 5 / 4))))
+		time.Sleep(time.Duration(random.Int64N(int64(limit))))
 		cmd.Process.Kill()
 		cmd.Wait()
-		hits[w.phase()]++
+		phase := w.phase()
+		hits[phase]++
+		switch phase { // the machine may be faster or slower by now
+		case "nothing":
+			limit += limit / 16
+		case "elements":
+			limit -= limit / 16
+		}
 		del := w.call("DEL", "k", conf)
 		if kills%2 == 0 { // half of the time the namespace is gone as well
 			w.must("ip", "netns", "del", w.prefix+"k")

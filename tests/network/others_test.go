@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coracle-oci/coracle/cni-plugins/plugin"
 )
@@ -229,11 +230,11 @@ func TestCninet(t *testing.T) {
 	must(state, "attach", "web")
 	pause.Process.Kill()
 	pause.Wait()
-	for i := 0; ; i++ { // the namespace goes some time after its last process
+	for until := time.Now().Add(time.Minute); ; { // the namespace goes some time after its last process
 		must("", "gc", "web")
 		if out := must("", "ls"); !strings.Contains(out, "lost") {
 			break
-		} else if i == 100 {
+		} else if time.Now().After(until) {
 			t.Fatal(out)
 		}
 	}

@@ -145,8 +145,8 @@ func TestRootCgroupNested(t *testing.T) {
 func TestRootCgroupRemoveWaits(t *testing.T) {
 	b := newBox(t, nil)
 	c := b.start()
-	time.AfterFunc(300*time.Millisecond, func() { c.Process.Kill() })
 	begin := time.Now()
+	time.AfterFunc(300*time.Millisecond, func() { c.Process.Kill() })
 	if err := cgroup.Remove(b.Dirs); err != nil {
 		t.Error(err)
 	}

@@ -69,9 +69,12 @@ func TestRootKillExec(t *testing.T) {
 	const rounds = 150
 	random := testkit.Seed(t)
 	v := sleeping(t)
-	began := time.Now()
-	v.quiet("exec", v.id, "true")
-	longest := 2 * time.Since(began)
+	longest := time.Hour
+	for range 3 { // the fastest: one that was held up would put all kills behind the end
+		began := time.Now()
+		v.quiet("exec", v.id, "true")
+		longest = min(longest, 2*time.Since(began))
+	}
 	file := filepath.Join(t.TempDir(), "pid")
 	ran, none := 0, 0
 	for range rounds {

@@ -149,7 +149,7 @@ func TestRootHooksFail(t *testing.T) {
 		begin := time.Now()
 		v.edit(setHooks(kind, limited))
 		v.expectRefusal("hooks."+kind+"[0]", "time was up")
-		if d := time.Since(begin); d > 5*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("%s: ended after %v", kind, d)
 		}
 		v.edit(setHooks(kind, missing))
@@ -186,7 +186,7 @@ func TestRootHookLeavesChild(t *testing.T) {
 	if got := v.run(); got != (said{}) {
 		t.Errorf("%+v", got)
 	}
-	if d := time.Since(begin); d > 10*time.Second {
+	if d := time.Since(begin); d > 25*time.Second {
 		t.Errorf("it took %v", d)
 	}
 	data, err := os.ReadFile(file)

@@ -40,9 +40,9 @@ func TestRootSystemContainer(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	if got := inside("systemctl", "is-active", "multi-user.target"); got != "active" {
-		t.Errorf("the login target is %q; the console said\n%s", got, said)
-	}
+	// A slow machine shows the prompt before: it waits for other jobs for a time only.
+	t.Logf("the console said\n%s", said)
+	waitFor(t, "the login target", func() bool { return inside("systemctl", "is-active", "multi-user.target") == "active" })
 	if got := inside("systemctl", "list-units", "--failed", "--no-legend", "--plain"); got != "" {
 		t.Errorf("units failed:\n%s", got)
 	}

@@ -259,8 +259,9 @@ func TestRootSystemdReload(t *testing.T) {
 	ask("after a reload")
 	systemctl(t, "set-property", "--runtime", s.scope, "TasksMax=77")
 	ask("after a change")
-	s.expectFile("pids.max", "77")
+	waitFor(t, "the new limit", func() bool { return strings.TrimSpace(readFile(s.dir+"/pids.max")) == "77" })
 	systemctl(t, "daemon-reexec")
+	waitFor(t, "systemd to answer again", func() bool { return exec.Command("systemctl", "show", "--property=Version").Run() == nil })
 	ask("after systemd was executed again")
 	input.Close()
 	if err := c.Wait(); err != nil {

@@ -156,7 +156,7 @@ func TestRootEventsShort(t *testing.T) {
 func TestRootEventsMemory(t *testing.T) {
 	testkit.NoLeaks(t)
 	v := started(t, noNamespace(specs.PIDNamespace), func(s *specs.Spec) {
-		s.Process.Args = []string{"/bin/sh", "-c", `while [ ! -e /go ]; do sleep 0.05; done; (s=$(dd if=/dev/zero bs=1k count=20480 2>/dev/null | tr '\0' x)); sleep 0.2; exit 5`}
+		s.Process.Args = []string{"/bin/sh", "-c", `while [ ! -e /go ]; do sleep 0.05; done; (s=$(dd if=/dev/zero bs=1k count=20480 2>/dev/null | tr '\0' x)); sleep 1; exit 5`}
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](16 << 20)}}
 	})
 	_, v1 := os.Stat("/sys/fs/cgroup/memory")

@@ -122,7 +122,7 @@ func (e *execTrace) trace(name string, options ...string) ([]call, *plan.Plan, s
 		if err != nil {
 			t.Fatalf("%v: %s", err, said.String())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("exec does not end")
 	}
 	pid, err := os.ReadFile(pidFile)

@@ -188,7 +188,7 @@ func (w *world) listen() {
 // awaitPID waits for the pid file, which is the last thing that create writes.
 func (w *world) awaitPID(ended chan error, create *exec.Cmd) string {
 	w.t.Helper()
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		if data, err := os.ReadFile(w.pidFile); err == nil {
 			return string(data)
 		}
