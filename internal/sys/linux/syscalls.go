@@ -21,7 +21,6 @@ const (
 	SYS_FCHDIR            = unix.SYS_FCHDIR
 	SYS_FCHOWN            = unix.SYS_FCHOWN
 	SYS_FCHOWNAT          = unix.SYS_FCHOWNAT
-	SYS_FCNTL             = unix.SYS_FCNTL
 	SYS_FSCONFIG          = unix.SYS_FSCONFIG
 	SYS_FSETXATTR         = unix.SYS_FSETXATTR
 	SYS_FSMOUNT           = unix.SYS_FSMOUNT
