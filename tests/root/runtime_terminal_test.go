@@ -67,28 +67,27 @@ func (p *person) runs(c *exec.Cmd) {
 // expects waits until the text has appeared.
 func (p *person) expects(want string) {
 	p.t.Helper()
-	limit := time.After(20 * time.Second)
-	for !strings.Contains(p.text, want) {
-		select {
-		case data := <-p.seen:
-			p.text += string(data)
-		case <-limit:
-			p.t.Fatalf("no %q in %q", want, p.text)
-		}
-	}
-	_, p.text, _ = strings.Cut(p.text, want)
+	p.awaits(want, nil)
 }
 
 // trapped waits for what a trap of a shell prints. A signal that comes right before the
 // shell reads waits for a line: it gets one every second.
 func (p *person) trapped(want string) {
 	p.t.Helper()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	p.awaits(want, second.C)
+}
+
+// awaits waits until the text has appeared, and types a line at each tick.
+func (p *person) awaits(want string, line <-chan time.Time) {
+	p.t.Helper()
 	limit := time.After(20 * time.Second)
 	for !strings.Contains(p.text, want) {
 		select {
 		case data := <-p.seen:
 			p.text += string(data)
-		case <-time.After(time.Second):
+		case <-line:
 			p.types("\r")
 		case <-limit:
 			p.t.Fatalf("no %q in %q", want, p.text)
